@@ -1,0 +1,1 @@
+"""The neighbourhood: who the other machines are, and how results travel between them."""

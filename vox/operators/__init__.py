@@ -1,0 +1,1 @@
+"""The catalogue: values, their encoding, and every operator by family."""

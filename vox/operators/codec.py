@@ -1,0 +1,187 @@
+"""Encoding v1: one value, one blob.
+
+A blob is a canonical CBOR header, zeros up to the next multiple of 64 bytes, and a raw payload. The header is
+`["vox.value.v1", kind, {field: term}]`. Scalars live in the header and have no payload. Voxels are
+little-endian, x fastest; masks are their words. docs/store-format.md tells it to other languages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from vox.digest import Digest
+from vox.encoding import EncodingError, Term, decode_prefix, encode
+from vox.operators.values import FileBytes, Geometry, Image, Mask, Value
+from vox.plan import Type
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MAGIC = "vox.value.v1"
+ALIGNMENT = 64
+# Dimension, extent and component limits that a decoder accepts: 2^31 voxels per axis is beyond any scanner.
+_EXTENT_MAX = 2**31 - 1
+_DTYPES = ("float32", "uint8", "int8", "int16", "uint16")
+
+Buffer: TypeAlias = "bytes | memoryview"
+
+
+class CodecError(ValueError):
+    """Bytes that are not one of our values."""
+
+
+def encode_value(value: Value) -> list[Buffer]:
+    """Return the blob of `value` in parts, without copying the payload."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return [_header(_scalar_kind(value), {"value": value})]
+    if isinstance(value, Geometry):
+        return [_header("geometry", _geometry_fields(value))]
+    if isinstance(value, FileBytes):
+        return [_header("file", {"media_type": value.media_type}), value.data]
+    if isinstance(value, Mask):
+        return [_header("mask", _geometry_fields(value.geometry)), _payload(value.words, "<u8")]
+    if isinstance(value, Image):
+        fields = {
+            **_geometry_fields(value.geometry),
+            "dtype": value.voxels.dtype.name,
+            "components": value.components,
+        }
+        return [_header("image", fields), _payload(value.voxels, value.voxels.dtype.newbyteorder("<").str)]
+    raise CodecError(f"{type(value).__name__} is not a value")
+
+
+def digest_of(parts: Sequence[Buffer]) -> Digest:
+    """Return the name of a blob given in parts."""
+    hasher = hashlib.sha256()
+    for part in parts:
+        hasher.update(part)
+    return Digest(hasher.digest())
+
+
+def decode_value(blob: Buffer) -> Value:
+    """Read a blob. Arrays are views of `blob`, read-only.
+
+    Raises
+    ------
+    CodecError
+        If the blob is not exactly one value in encoding v1.
+    """
+    kind, fields, start = read_header(blob)
+    payload = memoryview(blob)[start:]
+    try:
+        if kind in ("null", "boolean", "integer", "number", "string"):
+            return _scalar(kind, fields, payload)
+        if kind == "file":
+            return FileBytes(_text(fields["media_type"]), bytes(payload))
+        geometry = _geometry(fields)
+        if kind == "geometry":
+            return geometry
+        if kind == "mask":
+            z, y, _ = geometry.shape
+            return Mask(geometry, _array(payload, "<u8", (z, y, geometry.words)))
+        if kind == "image":
+            return _image(geometry, fields, payload)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CodecError(f"a damaged {kind}: {error}") from error
+    raise CodecError(f"an unknown kind of value: {kind}")
+
+
+def read_header(blob: Buffer) -> tuple[str, dict[str, Any], int]:
+    """Return the kind, the fields and the offset of the payload, from the first bytes of a blob."""
+    try:
+        # A header is a few hundred bytes; a scalar's may be as long as its text.
+        head = blob if len(blob) <= 4096 else bytes(blob[:4096])
+        try:
+            term, end = decode_prefix(head)
+        except EncodingError:
+            term, end = decode_prefix(blob)
+    except EncodingError as error:
+        raise CodecError(f"no header: {error}") from error
+    match term:
+        case [magic, str(kind), dict(fields)] if magic == MAGIC:
+            return kind, fields, end + _padding(end)
+    raise CodecError("not a value of vox")
+
+
+def type_of(blob: Buffer) -> Type:
+    """Return what a blob holds, from its header; an image of several components is a model."""
+    kind, fields, _ = read_header(blob)
+    if kind == "image":
+        return Type.IMAGE if fields.get("components") == 1 else Type.MODEL
+    return {"integer": Type.NUMBER, "null": Type.STRING}.get(kind) or Type(kind)
+
+
+def _scalar_kind(value: bool | int | float | str | None) -> str:
+    if value is None:
+        return "null"
+    kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
+    return kinds[type(value)]
+
+
+def _header(kind: str, fields: dict[str, Term]) -> bytes:
+    head = encode([MAGIC, kind, fields])
+    return head + bytes(_padding(len(head)))
+
+
+def _padding(length: int) -> int:
+    return -length % ALIGNMENT
+
+
+def _geometry_fields(geometry: Geometry) -> dict[str, Term]:
+    return {
+        "size": list(geometry.size),
+        "spacing": [float(v) for v in geometry.spacing],
+        "origin": [float(v) for v in geometry.origin],
+        "direction": [float(v) for v in geometry.direction],
+    }
+
+
+def _payload(array: np.ndarray[Any, Any], dtype: str) -> memoryview:
+    import numpy as np
+
+    flat: np.ndarray[Any, Any] = np.ascontiguousarray(array, dtype=dtype).reshape(-1)
+    return memoryview(flat.view(np.uint8))  # type: ignore[arg-type]
+
+
+def _scalar(kind: str, fields: dict[str, Any], payload: memoryview) -> Value:
+    value = fields["value"]
+    if len(payload) or len(fields) != 1 or _scalar_kind(value) != kind:
+        raise ValueError("not a scalar")
+    return value  # type: ignore[no-any-return]
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("text expected")
+    return value
+
+
+def _geometry(fields: dict[str, Any]) -> Geometry:
+    size = tuple(fields["size"])
+    dimension = len(size)
+    if dimension not in (2, 3) or not all(type(n) is int and 0 < n <= _EXTENT_MAX for n in size):
+        raise ValueError("size")
+    numbers = [tuple(float(v) for v in fields[name]) for name in ("spacing", "origin", "direction")]
+    if [len(n) for n in numbers] != [dimension, dimension, dimension**2]:
+        raise ValueError("geometry")
+    return Geometry(size, *numbers)
+
+
+def _array(payload: memoryview, dtype: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    array = np.frombuffer(payload, dtype).reshape(shape)
+    array.flags.writeable = False
+    return array
+
+
+def _image(geometry: Geometry, fields: dict[str, Any], payload: memoryview) -> Image:
+    import numpy as np
+
+    name, components = fields["dtype"], fields["components"]
+    if name not in _DTYPES or type(components) is not int or not 1 <= components <= 4:
+        raise ValueError("dtype or components")
+    shape = geometry.shape if components == 1 else (*geometry.shape, components)
+    return Image(geometry, _array(payload, np.dtype(name).newbyteorder("<").str, shape))

@@ -1,0 +1,1 @@
+"""The shelves: immutable blobs by digest, and the results that were computed."""

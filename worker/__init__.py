@@ -1,0 +1,1 @@
+"""The hands: run fragments, keep what they compute, serve it to peers."""
