@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
+from hashlib import sha256
 from typing import Literal, TypeAlias
 
 from vox.digest import ActionId, Digest, NodeId
@@ -67,8 +69,7 @@ Node: TypeAlias = Constant | Source | Apply
 def node_id(node: Node) -> NodeId:
     """Return the name of a node: the SHA-256 of its canonical encoding."""
     if isinstance(node, Apply):
-        inputs = [name.sha256 for name in node.inputs]
-        return NodeId.of(encode([_APPLY, node.operator, inputs, dict(node.parameters)]))
+        return NodeId(_application(_APPLY, node.operator, node.inputs, node.parameters))
     if isinstance(node, Constant):
         return NodeId.of(encode([_CONSTANT, node.value]))
     return NodeId.of(encode([_SOURCE, node.digest.sha256]))
@@ -76,7 +77,35 @@ def node_id(node: Node) -> NodeId:
 
 def action_id(operator: str, inputs: tuple[Digest, ...], parameters: Parameters = ()) -> ActionId:
     """Return the name of an operator applied to results: same inputs, same action, whatever led to them."""
-    return ActionId.of(encode([_ACTION, operator, [name.sha256 for name in inputs], dict(parameters)]))
+    return ActionId(_application(_ACTION, operator, inputs, parameters))
+
+
+def _application(
+    kind: str, operator: str, inputs: tuple[NodeId, ...] | tuple[Digest, ...], parameters: Parameters
+) -> bytes:
+    """Return the SHA-256 of `encode([kind, operator, [input…], {parameter…}])`.
+
+    Written out by hand, because every node of every plan passes here: a quarter of the time of `encode`.
+    """
+    if len(inputs) >= _SHORT_ARRAY:
+        names = [name.sha256 for name in inputs]
+        return sha256(encode([kind, operator, names, dict(parameters)])).digest()
+    parts = [_application_head(kind, operator), _ARRAY_HEADS[len(inputs)]]
+    for name in inputs:
+        parts += (_NAME_HEAD, name.sha256)
+    parts.append(encode(dict(parameters)) if parameters else _EMPTY_MAP)
+    return sha256(b"".join(parts)).digest()
+
+
+@lru_cache(maxsize=4096)
+def _application_head(kind: str, operator: str) -> bytes:
+    return _ARRAY_HEADS[4] + encode(kind) + encode(operator)
+
+
+# CBOR heads (RFC 8949, section 3): arrays of fewer than 24 items, 32 bytes, the empty map.
+_SHORT_ARRAY = 24
+_ARRAY_HEADS = tuple(bytes((0x80 | count,)) for count in range(_SHORT_ARRAY))
+_NAME_HEAD, _EMPTY_MAP = b"\x58\x20", b"\xa0"
 
 
 @dataclass(frozen=True, slots=True)

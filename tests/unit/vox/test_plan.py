@@ -3,7 +3,7 @@
 import pytest
 
 from vox.digest import Digest, NodeId
-from vox.encoding import EncodingError
+from vox.encoding import EncodingError, encode
 from vox.plan import Apply, Constant, Source, action_id, node_id
 
 A, B = NodeId.of(b"a"), NodeId.of(b"b")
@@ -57,3 +57,13 @@ def test_an_action_depends_on_results_not_on_how_they_came_to_be() -> None:
 def test_what_has_no_canonical_form_is_refused() -> None:
     with pytest.raises(EncodingError):
         node_id(Apply("near@1", (A,), (("bad", {1, 2}),)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 23, 24, 300])
+@pytest.mark.parametrize("parameters", [(), (("format", ".nii"),)])
+def test_the_short_way_to_a_name_gives_the_canonical_one(
+    count: int, parameters: tuple[tuple[str, str], ...]
+) -> None:
+    names = tuple(NodeId.of(bytes((i % 256,))) for i in range(count))
+    term = ["vox.apply.v1", "f@1", [name.sha256 for name in names], dict(parameters)]
+    assert node_id(Apply("f@1", names, parameters)) == NodeId.of(encode(term))
