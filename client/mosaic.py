@@ -1,8 +1,8 @@
-"""A picture a person can check a result with: slices of a base image, the result over it, the truth's outline.
+"""A picture a person can check a result with: slices of an image, the result on it, the truth's outline.
 
 One row of axial slices through the result, one with the other two planes. Radiological orientation (the
-patient's right on the left, marked R). Orange and sky blue stay apart for every kind of colour vision, and the
-truth is only ever a line, the result only ever an area with a line.
+patient's right on the left, marked R). Orange and sky blue stay apart for every kind of colour vision, and
+the truth is only ever a line, the result only ever an area with a line.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 RESULT, TRUTH = (230, 159, 0), (86, 180, 233)
 _BACK, _TEXT = 12, (235, 235, 235)
 _TILE_PX, _GAP_PX, _TILES = 300, 8, 4
-# Letters of 3 x 5 dots, rows from the top, one octal digit per row.
-_FONT = {
-    **dict(zip("0123456789", "75557 26227 71747 71717 55711 74717 74757 71222 75757 75717".split(), strict=True)),
-    **dict(zip("ABCDEFGH", "25755 65656 34443 65556 74647 74644 34553 55755".split(), strict=True)),
-    **dict(zip("IJKLMNOP", "72227 11152 55655 44447 57755 65555 25552 65644".split(), strict=True)),
-    **dict(zip("QRSTUVWX", "25563 65655 34216 72222 55557 55552 55775 55255".split(), strict=True)),
-    **dict(zip("YZ.=-:/ ", "55222 71247 00002 07070 00700 02020 11244 00000".split(), strict=True)),
-}
+# Letters of 3 x 5 dots, five rows from the top, one octal digit per row.
+_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ.=-:/ "
+_ROWS = (
+    "7555726227717477171755711747177475771222757577571725755656563444365556746477464434553557557222711152"
+    "5565544447577556555525552656442556365655342167222255557555525577555255552227124700002070700070002020"
+    "1124400000"
+)
+_FONT = {letter: _ROWS[5 * at : 5 * at + 5] for at, letter in enumerate(_LETTERS)}
+assert len(_ROWS) == 5 * len(_LETTERS)
 
 
 @dataclass
@@ -79,8 +80,9 @@ def draw_mosaic(base: Image, mask: Image, truth: Image | None = None) -> NDArray
 
 def write_mosaic(base: Path, mask: Path, out: Path, truth: Path | None = None) -> None:
     """Read the images and write the mosaic as PNG."""
-    from client.saves import write_file
     from vox.operators.files import read_image
+
+    from client.saves import write_file
 
     images = [read_image(path) for path in (base, mask)]
     picture = draw_mosaic(images[0], images[1], None if truth is None else read_image(truth))
@@ -131,7 +133,7 @@ def _turned(base: Image, mask: Image, truth: Image | None) -> _Volumes:
 
     def turn(voxels: NDArray[Any]) -> NDArray[Any]:
         plain = voxels if voxels.ndim == 3 else voxels.mean(axis=3)
-        turned = np.transpose(plain, axes)
+        turned: NDArray[Any] = np.transpose(plain, axes)
         steps = tuple(slice(None, None, -1 if flips[patient] else 1) for patient in (2, 1, 0))
         return np.ascontiguousarray(turned[steps])
 
@@ -171,7 +173,7 @@ def _slice(volumes: _Volumes, axis: int, at: int) -> NDArray[np.uint8]:
     import numpy as np
 
     def cut(volume: NDArray[Any]) -> NDArray[Any]:
-        plane = np.take(volume, at, axis)
+        plane: NDArray[Any] = np.take(volume, at, axis)
         return plane if axis == 0 else plane[::-1]
 
     rows_axis, columns_axis = ((1, 2), (0, 2), (0, 1))[axis]
@@ -246,9 +248,10 @@ def _write(picture: NDArray[np.uint8], text: str, top: int, left: int) -> int:
         if left + 8 > picture.shape[1] or top + 10 > picture.shape[0]:
             break
         picture[max(0, top - 2) : top + 12, max(0, left - 2) : left + 8] //= 3
-        for row, bits in enumerate(_FONT.get(letter, "00000")):
+        for row, bits in enumerate(_FONT[letter]):
             for column in range(3):
                 if int(bits) & (4 >> column):
-                    picture[top + 2 * row : top + 2 * row + 2, left + 2 * column : left + 2 * column + 2] = _TEXT
+                    x, y = left + 2 * column, top + 2 * row
+                    picture[y : y + 2, x : x + 2] = _TEXT
         left += 8
     return left

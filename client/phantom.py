@@ -76,7 +76,8 @@ def make_case(grey: NDArray[np.uint8], white: NDArray[np.uint8], seed: int, numb
     moves = [_uniform(random, -6.0, 6.0), _uniform(random, -6.0, 6.0), _uniform(random, -2.0, 2.0)][::-1]
     grids = [_positions(n, m, s, d) for n, m, s, d in zip(SHAPE, grey.shape, scales, moves, strict=True)]
     # Bottom of the brain near the first slice, whatever the scale: the maps start at their first plane.
-    grids[0] = np.arange(SHAPE[0], dtype=np.float32) / np.float32(2 * scales[0]) - np.float32(1 + moves[0] / 4)
+    below = np.float32(1 + moves[0] / 4)
+    grids[0] = np.arange(SHAPE[0], dtype=np.float32) / np.float32(2 * scales[0]) - below
     g, w = (_resample(tissue, grids) / np.float32(255) for tissue in (grey, white))
     inside = np.minimum(g + w, np.float32(1))
     fluid = _resample((_filled(grey, white) * 255).astype(np.uint8), grids) / np.float32(255) - inside
