@@ -1,0 +1,221 @@
+"""HTTP calls about executions: ask, watch, look, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+
+from coordinator.api_blobs import blob_response, fetch_if_missing
+from coordinator.api_context import WATCHERS_MAX, Context, context, to_event_line
+from coordinator.api_documents import (
+    GRAPH_NODES_MAX,
+    execution_document,
+    plan_document,
+    plan_dot,
+    preview_document,
+    summary_document,
+)
+from coordinator.api_models import DynamicSubmission, Submission
+from coordinator.contract import ExecutionProgress, ExecutionResult, GoalResult
+from vox.digest import Digest
+from vox.errors import ClusterError, UsageError
+from vox.events import to_json
+from vox.plan import Plan, Source
+
+router = APIRouter(tags=["executions"])
+
+# A comment this often keeps proxies and watchers from giving up.
+KEEPALIVE_S = 15.0
+_BEHIND_MAX = 4096
+
+
+class SourcesMissing(UsageError):
+    """Inputs of the program have not been put here."""
+
+    code = "E0104"
+    http_status = 409
+
+    def __init__(self, digests: list[Digest]) -> None:
+        super().__init__(
+            f"{len(digests)} inputs are not here: " + ", ".join(map(str, digests[:3])),
+            hint="PUT them to /api/v1/blobs/{digest} and submit again",
+        )
+
+
+class Busy(ClusterError):
+    """The coordinator does as much of this at once as it will."""
+
+    code = "E0805"
+    retryable = True
+    http_status = 503
+
+
+class GoalUnknown(UsageError):
+    """An execution has no such goal, or no result for it."""
+
+    code = "E0105"
+    http_status = 404
+
+
+@router.post("/executions", status_code=201)
+def submit(request: Request, body: Submission) -> Response:
+    """Run a program; `dry_run` only tells what would be done."""
+    here = context(request)
+    plan = here.compile(body)
+    if body.dry_run:
+        return _preview(here, plan)
+    absent = here.store.missing([node.digest for _, node in plan if isinstance(node, Source)])
+    if absent:
+        absent -= here.neighbours.fetch(absent)
+    if absent:
+        raise SourcesMissing(sorted(absent))
+    execution = here.engine.submit(plan, body.config.value())
+    document = execution_document(here, here.engine.get_progress(execution))
+    document["warnings"] = preview_document(plan, {})["warnings"]
+    location = f"{request.url.path.rsplit('/', 1)[0]}/executions/{quote(execution)}"
+    return JSONResponse(document, 201, headers={"Location": location})
+
+
+@router.post("/execute-dynamic", status_code=201)
+def execute_dynamic(request: Request, body: DynamicSubmission) -> Response:
+    """Run a program: the same call in VoxLogicA-2's words."""
+    return submit(request, body.submission())
+
+
+@router.post("/check")
+def check(request: Request, body: Submission) -> dict[str, Any]:
+    """Parse and type-check a program; every finding comes back at once."""
+    plan = context(request).compile(body)
+    document = preview_document(plan, {})
+    return {"schema": 1, "goals": document["goals"], "warnings": document["warnings"]}
+
+
+@router.post("/plan")
+def preview(request: Request, body: Submission) -> Response:
+    """Tell what would be computed and what is known."""
+    here = context(request)
+    return _preview(here, here.compile(body))
+
+
+@router.get("/executions")
+def executions(request: Request, limit: int = Query(100, ge=1, le=10_000)) -> dict[str, Any]:
+    """List executions, newest first."""
+    found = context(request).engine.executions()[:limit]
+    return {"schema": 1, "executions": [summary_document(moment) for moment in found]}
+
+
+@router.get("/executions/{execution}")
+def execution(request: Request, execution: str) -> dict[str, Any]:
+    """Return an execution as `vox submit --json` prints it."""
+    here = context(request)
+    return execution_document(here, _moment(here, execution))
+
+
+@router.delete("/executions/{execution}")
+def cancel(request: Request, execution: str) -> dict[str, Any]:
+    """Ask for the end of an execution; `cancelled` is false when it has come already."""
+    asked = context(request).engine.cancel_execution(execution)
+    return {"schema": 1, "execution": execution, "cancelled": asked}
+
+
+@router.get("/executions/{execution}/events")
+def events(request: Request, execution: str, after: int = Query(0, ge=0)) -> Response:
+    """Stream an execution's events, from the one after `Last-Event-ID` to the end."""
+    here = context(request)
+    here.engine.get_progress(execution)
+    last = request.headers.get("last-event-id", "")
+    if here.watchers >= WATCHERS_MAX:
+        raise Busy(f"{WATCHERS_MAX} streams of events are open", hint="close some, or ask for the state")
+    lines = _watch(here, execution, int(last) if last.isdigit() else after)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(lines, media_type="text/event-stream", headers=headers)
+
+
+@router.get("/executions/{execution}/plan")
+def plan(request: Request, execution: str, format: str = Query("json", pattern="^(json|dot)$")) -> Response:
+    """Return an execution's plan as JSON or as a Graphviz graph."""
+    found = context(request).engine.plan(execution)
+    if len(found) > GRAPH_NODES_MAX:
+        raise UsageError(f"a plan of {len(found)} nodes is too large to draw")
+    if format == "dot":
+        return PlainTextResponse(plan_dot(found), media_type="text/vnd.graphviz")
+    return JSONResponse(plan_document(found))
+
+
+@router.get("/executions/{execution}/goals/{label:path}")
+def goal(request: Request, execution: str, label: str) -> Response:
+    """Return a goal: the document of a print, the file of a save (`.nii.gz` as the `.nii` inside it)."""
+    here = context(request)
+    document = execution_document(here, moment := _moment(here, execution))
+    for found, entry in zip(moment.goals, document["goals"], strict=True):
+        if found.label == label:
+            return _goal_response(request, here, found, entry)
+    raise GoalUnknown(f"execution {execution} has no goal {label[:200]!r}")
+
+
+def _preview(here: Context, plan: Plan) -> Response:
+    return JSONResponse(preview_document(plan, here.store.results(list(plan.nodes))))
+
+
+def _moment(here: Context, execution: str) -> ExecutionProgress | ExecutionResult:
+    progress = here.engine.get_progress(execution)
+    return here.engine.wait(execution, 5.0) if progress.state.final else progress
+
+
+def _goal_response(request: Request, here: Context, found: GoalResult, entry: dict[str, Any]) -> Response:
+    wanted = found.digest if found.file is None else found.file
+    if wanted is None:
+        raise GoalUnknown(f"goal {found.label!r} has no result: {found.state}")
+    if found.file is None:
+        return JSONResponse(entry) if "value" in entry else blob_response(request, here, wanted)
+    from vox.operators.codec import decode_value
+    from vox.operators.values import FileBytes
+
+    fetch_if_missing(here, wanted)
+    file = decode_value(here.store.read(wanted))
+    assert isinstance(file, FileBytes)
+    return Response(file.data, media_type=file.media_type)
+
+
+async def _watch(here: Context, execution: str, after: int) -> AsyncIterator[bytes]:
+    """Yield events as they happen; a thread of its own waits for each watcher."""
+    loop, lines = asyncio.get_running_loop(), asyncio.Queue[bytes | None]()
+    gone, room = threading.Event(), threading.Semaphore(_BEHIND_MAX)
+
+    def pump() -> None:
+        # The loop may close first when the daemon stops: nobody listens then.
+        with contextlib.suppress(RuntimeError):
+            try:
+                for number, event in here.engine.events(execution, after):
+                    while not room.acquire(timeout=KEEPALIVE_S):
+                        if gone.is_set():
+                            return
+                    if gone.is_set():
+                        return
+                    loop.call_soon_threadsafe(lines.put_nowait, to_event_line(number, to_json(event)))
+            finally:
+                loop.call_soon_threadsafe(lines.put_nowait, None)
+
+    here.watchers += 1
+    try:
+        threading.Thread(target=pump, name="vox-watch", daemon=True).start()
+        while True:
+            try:
+                line = await asyncio.wait_for(lines.get(), KEEPALIVE_S)
+            except TimeoutError:
+                yield b": still here\n\n"
+                continue
+            if line is None:
+                return
+            room.release()
+            yield line
+    finally:
+        gone.set()
+        here.watchers -= 1
