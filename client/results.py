@@ -1,0 +1,69 @@
+"""Executions as JSON: what `vox submit --json` prints, and what a coordinator answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from coordinator.contract import ExecutionResult, GoalResult, NodeCounts
+from vox.digest import Digest, NodeId
+from vox.events import State
+from vox.plan import Type
+
+SCHEMA = 1
+
+
+def result_from_json(document: Mapping[str, Any]) -> ExecutionResult:
+    """Read an execution."""
+    counts = {name: int(document["nodes"].get(name, 0)) for name in NodeCounts.__slots__}
+    return ExecutionResult(
+        str(document["execution"]),
+        State(document["state"]),
+        float(document.get("seconds", 0.0)),
+        NodeCounts(**counts),
+        tuple(goal_from_json(goal) for goal in document.get("goals", ())),
+        tuple(document.get("errors", ())),
+    )
+
+
+def goal_from_json(document: Mapping[str, Any]) -> GoalResult:
+    """Read a goal."""
+
+    def digest(key: str) -> Digest | None:
+        return Digest.parse(document[key]) if document.get(key) else None
+
+    return GoalResult(
+        document["kind"],
+        str(document["label"]),
+        document["state"],
+        NodeId.parse(document["node"]),
+        Type(document["type"]),
+        digest("digest"),
+        digest("file"),
+    )
+
+
+def result_to_json(result: ExecutionResult, extras: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """Write an execution as INTERFACES says; `extras` are fields of goals by position (value, path)."""
+    goals = []
+    for at, goal in enumerate(result.goals):
+        goals.append(
+            {
+                "kind": goal.kind,
+                "label": goal.label,
+                "state": goal.state,
+                "node": str(goal.node),
+                "digest": None if goal.digest is None else str(goal.digest),
+                "type": str(goal.type),
+                **extras.get(at, {}),
+            }
+        )
+    return {
+        "schema": SCHEMA,
+        "execution": result.execution,
+        "state": str(result.state),
+        "seconds": round(result.seconds, 3),
+        "nodes": result.nodes.to_json(),
+        "goals": goals,
+        "errors": list(result.errors),
+    }
