@@ -1,0 +1,1 @@
+"""The interpreters: between vox's own values and what travels."""

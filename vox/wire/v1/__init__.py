@@ -1,0 +1,1 @@
+"""Generated from proto/vox/wire/v1 by proto/generate.sh; never edited."""
