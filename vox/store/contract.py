@@ -6,6 +6,11 @@
 - `put` makes blobs and attestations durable together: when it returns, a crash loses none of them.
 - A result is visible only after its blob is durable here, or when `record` was told of one elsewhere.
 - Every method is safe to call from any thread, and a path from any number of processes.
+- The empty blob is always there, in every store, without having been written.
+- Claims come back in the order of their coming. The result of a node is its first claim, until the blob of
+  that is gone and another claim's is here: what was computed again is found again.
+- A store believes what it is given: whoever records the claims of others has passed them through
+  `vox.attest.accept` before.
 """
 
 from __future__ import annotations
@@ -69,7 +74,11 @@ class Shelf(Protocol):
         """Return the bytes of a blob; BlobMissing if it is not here."""
 
     def open(self, digest: Digest, offset: int = 0) -> Iterator[bytes]:
-        """Yield a blob's bytes from `offset` on, in pieces of at most CHUNK_BYTES."""
+        """Yield a blob's bytes from `offset` on, in pieces of at most CHUNK_BYTES; nothing beyond the end.
+
+        Read from the beginning, the last piece comes only after the whole has been verified. Read from
+        an offset, nothing has been: whoever resumes a transfer verifies what he has put together.
+        """
 
     def results(self, nodes: Collection[NodeId]) -> dict[NodeId, Result]:
         """Return the results known for `nodes`, in one look-up; unknown nodes are left out."""
@@ -83,16 +92,23 @@ class Store(Shelf, Protocol):
     """Blobs, results and attestations of one machine."""
 
     def write(self, stream: Iterable[Buffer]) -> Digest:
-        """Write a blob whose name is not yet known; durable and visible when this returns."""
+        """Write a blob whose name is not yet known; durable and visible when this returns.
+
+        The stream may use its buffer again for the next part. What it raises comes through, and nothing
+        is kept.
+        """
 
     def put(self, blobs: Sequence[Blob], attestations: Sequence[Attestation]) -> None:
-        """Write blobs and record attestations in one durable step."""
+        """Write blobs and record attestations in one durable step.
+
+        The blobs' names must be right, and their parts must not change before this returns.
+        """
 
     def record(self, attestations: Sequence[Attestation]) -> None:
         """Record claims whose blobs may be elsewhere."""
 
     def read(self, digest: Digest) -> Buffer:
-        """Return a whole blob, verified against its name."""
+        """Return a whole blob, verified against its name; what is corrupt is set aside and then missing."""
 
     def delete(self, digests: Collection[Digest]) -> None:
         """Forget blobs. The results that named them stay known as claims."""

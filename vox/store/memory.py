@@ -60,7 +60,7 @@ class MemoryStore:
 
     def write(self, stream: Iterable[Buffer]) -> Digest:
         """Write a blob whose name is not yet known."""
-        whole = b"".join(stream)
+        whole = b"".join(bytes(part) for part in stream)  # a stream may use its buffer again
         digest = Digest.of(whole)
         with self._open():
             if whole:
