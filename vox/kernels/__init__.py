@@ -1,1 +1,100 @@
-"""The engine room: numpy and numba on words and voxels; no names of the language."""
+"""The engine room: numpy and numba over bare arrays; nothing of the language is known here.
+
+Importing this package imports neither. Its modules are loaded when they are first named
+(`kernels.distance.signed(...)`), after numba has been told where it may keep compiled code.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vox.kernels import (
+        bits,
+        components,
+        distance,
+        neighbours,
+        parallel,
+        ranks,
+        statistics,
+        texture,
+        voxelwise,
+    )
+
+__all__ = [
+    "bits",
+    "components",
+    "distance",
+    "neighbours",
+    "parallel",
+    "ranks",
+    "statistics",
+    "texture",
+    "voxelwise",
+    "warm",
+]
+
+_COMPILED = ("components", "distance", "ranks", "texture")
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def warm(report: Callable[[str, float], None] | None = None) -> float:
+    """Compile or load every compiled kernel; return the seconds it took.
+
+    Parameters
+    ----------
+    report
+        Called after each module with its name and its seconds.
+    """
+    began = time.perf_counter()
+    for name in _COMPILED:
+        start = time.perf_counter()
+        import_module(f"{__name__}.{name}").warm()
+        if report is not None:
+            report(name, time.perf_counter() - start)
+    return time.perf_counter() - began
+
+
+def _cache_directory() -> Path:
+    """Return a directory of the user's that can be written, for compiled code."""
+    root = os.environ.get("VOX_CACHE_DIR")
+    if root:
+        chosen = Path(root) / "numba"
+    else:
+        from platformdirs import user_cache_path
+
+        chosen = user_cache_path("vox", appauthor=False) / "numba"
+    try:
+        chosen.mkdir(parents=True, exist_ok=True)
+        if os.access(chosen, os.W_OK | os.X_OK):
+            return chosen
+    except OSError:
+        pass
+    # A read-only home must not stop a worker: its compiled code then lives as long as this process.
+    return Path(tempfile.mkdtemp(prefix="vox-numba-"))
+
+
+def _place_cache() -> None:
+    """Tell numba where to keep compiled code, unless somebody has."""
+    if "NUMBA_CACHE_DIR" in os.environ:
+        return
+    os.environ["NUMBA_CACHE_DIR"] = str(_cache_directory())
+    if "numba" in sys.modules:
+        config = sys.modules["numba"].config
+        if not config.CACHE_DIR:
+            config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]
+
+
+_place_cache()

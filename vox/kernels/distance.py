@@ -1,0 +1,185 @@
+"""Exact Euclidean distances, separably: along x from the bits, then the minimum over y, then over z.
+
+The squared distance to a voxel dx, dy, dz away is ((dx sx)^2 + (dy sy)^2) + (dz sz)^2 in float64, rounded in
+this order. Rounding is monotone, so the minimum taken axis by axis is the minimum over all voxels to the
+last bit: the result does not depend on the algorithm.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vox.kernels import parallel
+from vox.kernels.bits import Words
+from vox.kernels.jit import OPTIONS, array, njit, trailing_zeros, types, view
+from vox.kernels.neighbours import contour
+
+# What ITK gives when there is no contour to measure from.
+NO_CONTOUR = np.float32(1.8446743e19)
+
+_ZERO, _ONE = np.uint64(0), np.uint64(1)
+_F64, _I64 = types.float64, types.int64
+
+
+@njit(**OPTIONS)
+def _along_x(words: Any, squares: Any, out: Any) -> Any:
+    """Write squared distances to the nearest set bit of a row; False if there is none."""
+    last: Any = -1
+    begin: Any
+    width = out.size
+    for w in range(words.size):
+        word = words[w]
+        while word != _ZERO:
+            at = 64 * w + np.int64(trailing_zeros(word))
+            word &= word - _ONE
+            begin = 0
+            if last >= 0:
+                # Halfway between two set bits the nearer one changes.
+                begin = (last + at) // 2 + 1
+                for x in range(last + 1, begin):
+                    out[x] = squares[x - last]
+            for x in range(begin, at + 1):
+                out[x] = squares[at - x]
+            last = at
+    if last < 0:
+        out[:] = np.inf
+        return False
+    for x in range(last + 1, width):
+        out[x] = squares[x - last]
+    return True
+
+
+@njit(**OPTIONS)
+def _lower(out: Any, line: Any, other: Any, cost: Any) -> None:
+    """Write the minimum of a line and another line at a cost. Not in place: that defeats vectorising."""
+    for x in range(out.size):
+        there = other[x] + cost
+        here = line[x]
+        out[x] = there if there < here else here
+
+
+@njit(**OPTIONS)
+def _highest(line: Any) -> Any:
+    # Floats that are not negative are ordered as their bits are; integers vectorise.
+    bits = line.view(np.int64)
+    top = bits[0]
+    for x in range(bits.size):
+        top = max(top, bits[x])
+    return top
+
+
+@njit(**OPTIONS)
+def _across(lines: Any, filled: Any, at: Any, squares: Any, buffers: Any, limit: Any) -> Any:
+    """Return the buffer that holds min over i of lines[i] + squares[|i - at|].
+
+    It stops at the distance whose square alone is no less than any value of the line.
+    """
+    count = lines.shape[0]
+    current = 0
+    buffers[0, :] = lines[at]
+    limit[0] = np.inf
+    if filled[at]:
+        limit.view(np.int64)[0] = _highest(buffers[0])
+    for step in range(1, count):
+        cost = squares[step]
+        if cost >= limit[0]:
+            break
+        lowered = False
+        for other in (at - step, at + step):
+            if 0 <= other < count and filled[other]:
+                _lower(buffers[1 - current], buffers[current], lines[other], cost)
+                current = 1 - current
+                lowered = True
+        if lowered:
+            limit.view(np.int64)[0] = _highest(buffers[current])
+    return current
+
+
+@njit(
+    types.void(
+        view(types.uint64, 3), view(_F64, 1), view(_F64, 1), array(_F64, 3), array(types.uint8, 1), _I64, _I64
+    ),
+    **OPTIONS,
+)
+def _planes(words: Any, squares_x: Any, squares_y: Any, out: Any, filled: Any, start: Any, stop: Any) -> None:
+    """Write squared distances within each plane; `filled` says which planes have any bit."""
+    height, width = out.shape[1], out.shape[2]
+    lines = np.empty((height, width), np.float64)
+    rows = np.empty(height, np.uint8)
+    buffers = np.empty((2, width), np.float64)
+    limit = np.empty(1, np.float64)
+    for z in range(start, stop):
+        filled[z] = 0
+        for y in range(height):
+            rows[y] = _along_x(words[z, y], squares_x, lines[y])
+            filled[z] |= rows[y]
+        if filled[z]:
+            for y in range(height):
+                current = _across(lines, rows, y, squares_y, buffers, limit)
+                out[z, y, :] = buffers[current]
+
+
+@njit(
+    types.void(
+        view(types.uint64, 3),
+        view(_F64, 3),
+        view(types.uint8, 1),
+        view(_F64, 1),
+        array(types.float32, 3),
+        _I64,
+        _I64,
+    ),
+    **OPTIONS,
+)
+def _stacks(words: Any, squared: Any, filled: Any, squares_z: Any, out: Any, start: Any, stop: Any) -> None:
+    """Write signed distances for the rows start <= y < stop; negative where a bit of `words` is set."""
+    planes, _, width = squared.shape
+    lines = np.empty((planes, width), np.float64)
+    buffers = np.empty((2, width), np.float64)
+    limit = np.empty(1, np.float64)
+    for y in range(start, stop):
+        for z in range(planes):
+            if filled[z]:
+                lines[z, :] = squared[z, y]
+            else:
+                lines[z, :] = np.inf
+        for z in range(planes):
+            line = buffers[_across(lines, filled, z, squares_z, buffers, limit)]
+            for x in range(width):
+                length = np.float32(np.sqrt(line[x]))
+                inside = (words[z, y, x >> 6] >> np.uint64(x & 63)) & _ONE
+                out[z, y, x] = -length if inside else length
+
+
+def signed(words: Words, width: int, spacing: tuple[float, float, float]) -> NDArray[np.float32]:
+    """Return each voxel's distance to the mask's contour: negative inside, -0.0 on the contour itself.
+
+    The contour is what `neighbours.contour` says. Without one the result is `NO_CONTOUR` outside and its
+    opposite inside.
+
+    Parameters
+    ----------
+    spacing
+        Millimetres between voxels along x, y, z.
+    """
+    words = np.require(words, np.uint64, ["C", "A"])
+    planes, height, _ = words.shape
+    edge = contour(words, width)
+    if not edge.any():
+        return np.full((planes, height, width), -NO_CONTOUR if words.any() else NO_CONTOUR, np.float32)
+    lengths = zip((width, height, planes), spacing, strict=True)
+    x, y, z = ((np.arange(count) * float(step)) ** 2 for count, step in lengths)
+    squared = np.empty((planes, height, width), np.float64)
+    filled = np.zeros(planes, np.uint8)
+    out = np.empty((planes, height, width), np.float32)
+    parallel.slabs(lambda start, stop: _planes(edge, x, y, squared, filled, start, stop), planes)
+    parallel.slabs(lambda start, stop: _stacks(words, squared, filled, z, out, start, stop), height)
+    return out
+
+
+def warm() -> None:
+    """Run everything once, on two voxels."""
+    signed(np.ones((1, 1, 1), np.uint64), 2, (1.0, 1.0, 1.0))

@@ -1,0 +1,83 @@
+"""Numbers out of images: extremes, means, Otsu's threshold.
+
+Sums run in one fixed order, so they are the same for any thread count, processor and numpy.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vox.kernels import bits
+
+Voxels = NDArray[Any]
+
+
+def extremes(voxels: Voxels) -> tuple[float, float]:
+    """Return the smallest and the largest value that is a number; NaN when none is."""
+    low, high = float(np.min(voxels)), float(np.max(voxels))
+    if math.isnan(low) or math.isnan(high):
+        low, high = float(np.fmin.reduce(voxels, axis=None)), float(np.fmax.reduce(voxels, axis=None))
+    return low, high
+
+
+def mean(voxels: Voxels, words: bits.Words) -> float:
+    """Return the float64 mean of an image over a mask that is not empty.
+
+    Values are added one after the other within a plane, then plane by plane.
+    """
+    total, count = 0.0, 0
+    for plane, row in zip(voxels, words, strict=True):
+        chosen = plane[bits.unpack(row[None], plane.shape[-1])[0]]
+        if len(chosen):
+            count += len(chosen)
+            # A running sum: unlike a plain sum it may not be re-arranged.
+            with np.errstate(all="ignore"):
+                total += float(np.cumsum(chosen, dtype=np.float64)[-1])
+    return total / count
+
+
+def otsu(voxels: Voxels, words: bits.Words, bins: int) -> bits.Words:
+    """Return the voxels of a mask above Otsu's threshold of the mask's histogram.
+
+    Values that are not numbers are never counted and never above. With an infinite value there is no
+    histogram: nothing is above.
+    """
+    kept = bits.unpack(words, voxels.shape[2])
+    threshold = otsu_threshold(voxels[kept], bins)
+    return bits.pack(kept & (voxels > threshold))
+
+
+def otsu_threshold(values: Voxels, bins: int) -> np.float32:
+    """Return the upper edge of the last bin of the lower class; infinite when there are no two classes."""
+    numbers = values[~np.isnan(values)].astype(np.float64)
+    infinite = np.float32(np.inf)
+    if not len(numbers):
+        return infinite
+    low, high = float(numbers.min()), float(numbers.max())
+    if not math.isfinite(high - low) or low == high:
+        return infinite
+    high += (high - low) / (100 * bins)
+    edges = low + (high - low) / bins * np.arange(bins + 1, dtype=np.float64)
+    counts = np.bincount(np.searchsorted(edges, numbers, side="right") - 1, minlength=bins)[:bins]
+    return np.float32(edges[_best_split(counts, edges) + 1])
+
+
+def _best_split(counts: NDArray[np.int64], edges: NDArray[np.float64]) -> int:
+    """Return the first bin that maximises the variance between what is up to it and what is beyond."""
+    centres = (edges[:-1] + edges[1:]) / 2
+    below, moment = np.cumsum(counts), np.cumsum(counts * centres)
+    total, whole = int(below[-1]), float(moment[-1])
+    best, best_variance = 0, -1.0
+    for split in range(len(counts) - 1):
+        lower, upper = int(below[split]), total - int(below[split])
+        if lower == 0 or upper == 0:
+            continue
+        between = float(moment[split]) / lower - (whole - float(moment[split])) / upper
+        variance = lower * upper * between * between
+        if variance > best_variance:
+            best, best_variance = split, variance
+    return best

@@ -1,0 +1,270 @@
+"""Image files: reading them into values, and values as the bytes of a file. The door to SimpleITK."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import tempfile
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vox import kernels
+from vox.digest import Digest
+from vox.errors import InputError, OperatorError
+from vox.operators import nifti
+from vox.operators.values import FileBytes, Geometry, Image, Mask, SourceInfo
+
+if TYPE_CHECKING:
+    import SimpleITK
+
+# What stays as it is in the file; every other number becomes float32.
+_KEPT = ("uint8", "int8", "int16", "uint16")
+_MEDIA_TYPES = {
+    ".nii": "application/x-nifti",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".bmp": "image/bmp",
+}
+_FORMATS_HINT = "vox reads NIfTI, NRRD, MetaImage, PNG, JPEG, BMP, TIFF and what else SimpleITK knows"
+_BLOCK_BYTES = 1 << 20
+_stderr = threading.Lock()
+
+
+def read_image(path: str | os.PathLike[str]) -> Image:
+    """Read an image file.
+
+    Images of more than two dimensions lose those of size 1. One component keeps its type if it is a narrow
+    integer, else becomes float32; three or four components make a colour image.
+
+    Raises
+    ------
+    InputError
+        E0301 missing · E0302 a directory · E0303 not readable as an image · E0304 an image of a kind that
+        vox does not know.
+    """
+    named = os.fspath(path)
+    _check_file(named)
+    _check_nifti(named)
+    sitk = _simpleitk()
+    try:
+        with _silence(named):
+            image = sitk.ReadImage(named)
+    except RuntimeError as error:
+        raise InputError(f"`{named}` cannot be read as an image", hint=_FORMATS_HINT, code="E0303") from error
+    return _value(named, image)
+
+
+def source_info(digest: Digest, image: Image) -> SourceInfo:
+    """Return what the checker needs to know of an image with this name."""
+    return SourceInfo(digest, image.geometry, image.components, image.voxels.dtype.name)
+
+
+def file_model(model: Image, format: str) -> FileBytes:
+    """Return an image file of one, three or four components per voxel."""
+    return _file(model.geometry, model.voxels, format)
+
+
+def file_image(image: Image, format: str) -> FileBytes:
+    """Return an image file: float32 in `.nii`; rounded and clamped to 0..255 in the picture formats."""
+    return _file(image.geometry, image.voxels, format)
+
+
+def file_mask(mask: Mask, format: str) -> FileBytes:
+    """Return an image file: 0 and 1 in `.nii`; 0 and 255 in the picture formats."""
+    return _file(mask.geometry, kernels.bits.unpack(mask.words, mask.geometry.size[0]), format)
+
+
+def _simpleitk() -> Any:
+    import SimpleITK
+
+    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
+    return SimpleITK
+
+
+def _check_file(named: str) -> None:
+    path = Path(named)
+    try:
+        if path.is_dir():
+            raise InputError(
+                f"`{named}` is a directory, not an image file",
+                hint="name one file; a DICOM series is converted to NIfTI first",
+                code="E0302",
+            )
+        with path.open("rb"):
+            return
+    except FileNotFoundError:
+        near = _similar(path)
+        hint = f"did you mean `{near}`?" if near else "check the name and the directory you are in"
+        raise InputError(f"there is no file `{named}`", hint=hint, code="E0301") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"`{named}` cannot be opened: {reason}", code="E0303") from error
+
+
+def _similar(path: Path) -> str:
+    """Return the name of a file beside a missing one that looks like it."""
+    from difflib import get_close_matches
+
+    try:
+        names = [entry.name for entry in os.scandir(path.parent)][:10_000]
+    except OSError:
+        return ""
+    found = get_close_matches(path.name, names, 1)
+    return str(path.with_name(found[0])) if found else ""
+
+
+def _check_nifti(named: str) -> None:
+    """Refuse NIfTI files that are cut short or damaged: the library would fill them up with zeros."""
+    lower = named.lower()
+    if not lower.endswith((".nii", ".nii.gz")):
+        return
+    try:
+        with gzip.open(named) if lower.endswith(".gz") else open(named, "rb") as stream:
+            header = stream.read(nifti.HEADER_BYTES)
+            wanted = nifti.announced_bytes(header)
+            size = len(header)
+            while block := stream.read(_BLOCK_BYTES):
+                size += len(block)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(
+            f"`{named}` is damaged: it cannot be decompressed to its end",
+            hint="copy or download it again",
+            code="E0303",
+        ) from error
+    if wanted is None:
+        raise InputError(f"`{named}` is not a NIfTI file", hint=_FORMATS_HINT, code="E0303")
+    if size < wanted:
+        raise InputError(
+            f"`{named}` is cut short: {wanted} bytes are announced, {size} are there",
+            hint="copy or download it again",
+            code="E0303",
+        )
+
+
+@contextmanager
+def _silence(named: str) -> Iterator[None]:
+    """Keep what C libraries print about a picture off the terminal.
+
+    Only for the picture formats: libjpeg and its like write to file descriptor 2 on their own, and for that
+    moment nothing else can be said there. NIfTI files have been checked before; ITK's warnings are off.
+    """
+    if named.lower().endswith((".nii", ".nii.gz", ".mha", ".mhd", ".nrrd")):
+        yield
+        return
+    with _stderr:
+        try:
+            kept = os.dup(2)
+        except OSError:
+            yield
+            return
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
+
+
+def _value(named: str, image: SimpleITK.Image) -> Image:
+    """Return what SimpleITK read as a value."""
+    components = image.GetNumberOfComponentsPerPixel()
+    if components not in (1, 3, 4) or "complex" in image.GetPixelIDTypeAsString():
+        raise _unsupported(named, f"{components} numbers per voxel", "one, three or four are understood")
+    size = image.GetSize()
+    axes = list(range(len(size)))
+    if len(size) > 2:
+        axes = [axis for axis in axes if size[axis] > 1]
+        # A line or a point is still an image of two dimensions.
+        axes = sorted(axes + [axis for axis in range(len(size)) if axis not in axes][: max(0, 2 - len(axes))])
+    if len(axes) not in (2, 3):
+        raise _unsupported(
+            named, f"{len(axes)} dimensions of more than one voxel", "split a time series into its volumes"
+        )
+    geometry = _geometry(named, image, axes)
+    voxels = _simpleitk().GetArrayFromImage(image)
+    shape = geometry.shape if components == 1 else (*geometry.shape, components)
+    return Image(geometry, _narrowed(voxels).reshape(shape))
+
+
+def _narrowed(voxels: NDArray[Any]) -> NDArray[Any]:
+    if voxels.dtype.name in _KEPT:
+        return voxels
+    with np.errstate(over="ignore"):
+        single = voxels.astype(np.float32, copy=False)
+    kernels.voxelwise.one_nan(single)
+    return single
+
+
+def _geometry(named: str, image: SimpleITK.Image, axes: list[int]) -> Geometry:
+    """Return the place of the kept axes. A direction that collapses with the others becomes the identity."""
+    dimension = image.GetDimension()
+    full = np.array(image.GetDirection()).reshape(dimension, dimension)
+    direction = full[np.ix_(axes, axes)]
+    if abs(float(np.linalg.det(direction))) < 1e-9:
+        direction = np.eye(len(axes))
+    spacing, origin = ([float(v[a]) for a in axes] for v in (image.GetSpacing(), image.GetOrigin()))
+    turns = [float(v) for v in direction.reshape(-1)]
+    if not np.isfinite([*spacing, *origin, *turns]).all() or min(spacing) <= 0:
+        raise InputError(
+            f"`{named}` does not say where its voxels are: its header has no usable spacing or origin",
+            hint="correct the header, for instance with `SimpleITK.Image.SetSpacing`",
+            code="E0303",
+        )
+    size = image.GetSize()
+    return Geometry(tuple(size[a] for a in axes), tuple(spacing), tuple(origin), tuple(turns))
+
+
+def _unsupported(named: str, what: str, hint: str) -> InputError:
+    return InputError(f"`{named}` has {what}", hint=hint, code="E0304")
+
+
+def _file(geometry: Geometry, voxels: NDArray[Any], format: str) -> FileBytes:
+    if format == ".nii":
+        return FileBytes(_MEDIA_TYPES[format], nifti.file_bytes(geometry, voxels))
+    if format not in _MEDIA_TYPES:
+        known = ", ".join(_MEDIA_TYPES)
+        raise OperatorError(
+            f"`{format}` is not a format that can be saved", hint=f"use {known}", code="E0406"
+        )
+    if geometry.dimension != 2:
+        raise OperatorError(
+            f"More than 2 dimensions are not supported with type: {format}",
+            hint="save it as .nii.gz",
+            code="E0406",
+        )
+    if voxels.ndim == 4 and voxels.shape[3] == 4 and format != ".png":
+        raise OperatorError(
+            f"{format} has no room for four components", hint="save it as .png or .nii.gz", code="E0406"
+        )
+    return FileBytes(_MEDIA_TYPES[format], _picture(_bytes_of(voxels)[0], format))
+
+
+def _bytes_of(voxels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return 0 and 255 of booleans; numbers rounded, half to even, and clamped. NaN is 0."""
+    if voxels.dtype == np.bool_:
+        return voxels.astype(np.uint8) * np.uint8(255)
+    clamped = np.clip(np.rint(np.nan_to_num(voxels.astype(np.float32), nan=0.0)), 0, 255)
+    return clamped.astype(np.uint8)
+
+
+def _picture(pixels: NDArray[np.uint8], format: str) -> bytes:
+    """Return the bytes of a picture `[y, x]` or `[y, x, component]`."""
+    sitk = _simpleitk()
+    image = sitk.GetImageFromArray(pixels, isVector=pixels.ndim == 3)
+    with tempfile.TemporaryDirectory(prefix="vox-") as directory:
+        target = Path(directory) / f"picture{format}"
+        try:
+            with _silence(format):
+                sitk.WriteImage(image, str(target))
+        except RuntimeError as error:
+            raise OperatorError(f"the picture cannot be written as {format}", code="E0406") from error
+        return target.read_bytes()
