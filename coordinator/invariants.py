@@ -1,0 +1,86 @@
+"""What must hold of the scheduler after every notice. Looks at everything; tests call it, nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from coordinator.graph import LOSSES_MAX, Graph
+from coordinator.records import ExecutionRecord, FragmentRecord, NodeRecord, Stage, WorkerRecord
+from vox.plan import Constant
+
+
+def check(graph: Graph, workers: Mapping[str, WorkerRecord], fragments: Mapping[str, FragmentRecord]) -> None:
+    """Assert every invariant.
+
+    Raises
+    ------
+    AssertionError
+        If one does not hold.
+    """
+    _check_fragments(workers, fragments)
+    for realm in graph.realms.values():
+        for record in realm.values():
+            _check_record(record, fragments)
+    for execution in graph.executions.values():
+        _check_execution(execution, graph)
+    for execution in graph.executions.values():
+        idle = any(worker.free > 0 for worker in workers.values())
+        assert not (idle and execution.room and execution.head()), "a ready node and a free slot never meet"
+
+
+def _check_fragments(workers: Mapping[str, WorkerRecord], fragments: Mapping[str, FragmentRecord]) -> None:
+    held = {name: f for worker in workers.values() for name, f in worker.fragments.items()}
+    assert held == dict(fragments), "a fragment is held by exactly the worker it names"
+    seen: set[NodeRecord] = set()
+    for fragment in fragments.values():
+        assert fragment.name in workers[fragment.worker].fragments
+        assert fragment.records, "a fragment has nodes"
+        assert fragment.wanted == sum(1 for record in fragment.records if record.wanted_by)
+        assert fragment.cancelled or fragment.wanted
+        for record in fragment.records:
+            assert record.stage is Stage.RUNNING
+            assert record.fragment is fragment
+            assert record not in seen, "a node runs once"
+            seen.add(record)
+    for worker in workers.values():
+        assert worker.free >= 0, "no worker has more than it takes"
+
+
+def _check_record(record: NodeRecord, fragments: Mapping[str, FragmentRecord]) -> None:
+    assert (record.stage is Stage.RUNNING) == (record.fragment is not None), record
+    assert record.wanted_by or record.stage is Stage.RUNNING, "nobody wants it, and it is still here"
+    if record.fragment is not None:
+        assert fragments.get(record.fragment.name) is record.fragment
+    if record.stage is Stage.DONE:
+        assert record.digest is not None
+        return
+    assert record.losses <= LOSSES_MAX
+    if record.stage in (Stage.WAITING, Stage.READY):
+        assert record.inputs is not None
+        assert record.waiting == sum(1 for needed in record.inputs if needed.stage is not Stage.DONE), record
+        assert (record.waiting == 0) == (record.stage is Stage.READY), record
+        assert not any(needed.broken for needed in record.inputs), "it stands behind a broken one"
+        for needed in record.inputs:
+            assert record in needed.dependants
+            assert set(record.wanted_by) <= set(needed.wanted_by), "who wants a node wants its inputs"
+    if record.stage is Stage.READY:
+        for execution in record.wanted_by:
+            assert any(entry is record for _, entry in execution.heap), "ready, and on no heap"
+
+
+def _check_execution(execution: ExecutionRecord, graph: Graph) -> None:
+    tally = execution.tally
+    assert all(count >= 0 for count in tally.values()), tally
+    assert len(execution.plan) == sum(tally.values()) + sum(r.open for r in execution.records.values()), tally
+    for name, record in execution.records.items():
+        assert execution in record.wanted_by
+        assert (name in execution.running) == (record.stage is Stage.RUNNING)
+        assert not isinstance(record.node, Constant) or record.stage is Stage.DONE
+        if record.open:
+            assert graph.realms[execution.realm][name] is record
+    assert execution.goals_open == sum(goal.state == "running" for goal in execution.goals)
+    assert execution.goals_open, "all goals have ended, and the execution has not"
+    for goal in execution.goals:
+        record = execution.records[goal.goal.wanted]
+        if goal.state == "running":
+            assert not record.broken, "a goal waits for a node that will never come"

@@ -1,0 +1,206 @@
+"""What the scheduler remembers of nodes, executions, fragments and workers."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Literal
+
+from coordinator.contract import DynamicExecutionConfig, GoalResult, NodeCounts, WorkerInfo
+from vox.digest import Digest, NodeId
+from vox.events import State
+from vox.fragment import How
+from vox.plan import Apply, Goal, Node, Plan
+
+Cost = Literal["scalar", "mask", "image", "heavy"]
+
+
+class Stage(IntEnum):
+    """Where a node stands."""
+
+    WAITING = 0  # for an input
+    READY = 1
+    RUNNING = 2  # in a fragment that a worker holds
+    DONE = 3
+    FAILED = 4  # for good
+    SKIPPED = 5  # behind a failed one
+
+
+class NodeRecord:
+    """A node that some execution needs, or a known result right below such a node.
+
+    Attributes
+    ----------
+    inputs
+        Records of the inputs that are not constants; None until somebody needs the node to run.
+    waiting
+        Inputs that are not DONE. Counted only while WAITING or READY.
+    attempts, losses
+        Runs that failed; results that were lost. Both are bounded, so that nothing goes round for ever.
+    forced
+        The result was known and its blob is gone: caches must not be believed.
+    avoid
+        The worker of the last failure.
+    where
+        Workers whose stores hold the blob.
+    realm
+        The records it is one of.
+    done_at
+        The scheduler's count of notices when it was done: older fragments cannot have lost this result.
+    """
+
+    __slots__ = (
+        "attempts",
+        "avoid",
+        "cost",
+        "dependants",
+        "digest",
+        "done_at",
+        "forced",
+        "fragment",
+        "how",
+        "inputs",
+        "losses",
+        "name",
+        "node",
+        "order",
+        "realm",
+        "size",
+        "stage",
+        "waiting",
+        "wanted_by",
+        "where",
+    )
+
+    def __init__(
+        self, name: NodeId, node: Node, order: int, cost: Cost, realm: dict[NodeId, NodeRecord]
+    ) -> None:
+        self.realm = realm
+        self.name = name
+        self.node = node
+        self.order = order
+        self.cost: Cost = cost
+        self.stage = Stage.WAITING
+        self.inputs: tuple[NodeRecord, ...] | None = None
+        self.dependants: dict[NodeRecord, None] = {}
+        self.wanted_by: dict[ExecutionRecord, None] = {}
+        self.waiting = 0
+        self.attempts = 0
+        self.losses = 0
+        self.forced = False
+        self.avoid = ""
+        self.fragment: FragmentRecord | None = None
+        self.digest: Digest | None = None
+        self.size = 0
+        self.how = How.REUSED
+        self.where: tuple[str, ...] = ()
+        self.done_at = 0
+
+    @property
+    def operator(self) -> str:
+        """`name@version`, or what stands in its place."""
+        return self.node.operator if isinstance(self.node, Apply) else type(self.node).__name__.lower()
+
+    @property
+    def open(self) -> bool:
+        """Whether it has yet to end."""
+        return self.stage < Stage.DONE
+
+    @property
+    def broken(self) -> bool:
+        """Whether it will never have a result."""
+        return self.stage > Stage.DONE
+
+    def __repr__(self) -> str:
+        return f"<{self.operator} {self.name.short} {self.stage.name.lower()}>"
+
+
+@dataclass(slots=True)
+class GoalRecord:
+    """A goal on its way."""
+
+    goal: Goal
+    state: Literal["running", "succeeded", "failed", "skipped", "cancelled"] = "running"
+    digest: Digest | None = None
+    file: Digest | None = None
+
+    def result(self) -> GoalResult:
+        """Return it as people see it."""
+        goal = self.goal
+        return GoalResult(goal.kind, goal.label, self.state, goal.node, goal.type, self.digest, self.file)
+
+
+class ExecutionRecord:
+    """One execution: what it needs, how far it is."""
+
+    def __init__(self, name: str, plan: Plan, config: DynamicExecutionConfig, order: int) -> None:
+        self.name = name
+        self.plan = plan
+        self.config = config
+        self.order = order
+        # Executions that may read and write caches share nodes; the others run on their own.
+        self.realm = "" if config.reads and config.writes else name
+        self.records: dict[NodeId, NodeRecord] = {}
+        self.goals = [GoalRecord(goal) for goal in plan.goals]
+        self.goals_by_node: dict[NodeId, list[GoalRecord]] = {}
+        for goal in self.goals:
+            self.goals_by_node.setdefault(goal.goal.wanted, []).append(goal)
+        self.goals_open = len(self.goals)
+        self.heap: list[tuple[int, NodeRecord]] = []
+        self.fragments_running = 0
+        self.running: dict[NodeId, str] = {}
+        self.tally = dict.fromkeys(("computed", "reused", "fetched", "failed", "skipped"), 0)
+        self.tally["reused"] = len(plan)
+        self.errors: list[dict[str, Any]] = []
+        self.state = State.RUNNING
+
+    @property
+    def room(self) -> bool:
+        """Whether it may have one more fragment in workers' hands."""
+        limit = self.config.max_concurrent_nodes
+        return limit <= 0 or self.fragments_running < limit
+
+    def counts(self) -> NodeCounts:
+        """Return the counters."""
+        return NodeCounts(total=len(self.plan), **self.tally)
+
+    def push(self, record: NodeRecord) -> None:
+        """Remember that a node is ready."""
+        heapq.heappush(self.heap, (record.order, record))
+
+    def head(self) -> NodeRecord | None:
+        """Return the first ready node; entries whose node has moved on are thrown away here."""
+        while self.heap:
+            record = self.heap[0][1]
+            if record.stage is Stage.READY and self in record.wanted_by:
+                return record
+            heapq.heappop(self.heap)
+        return None
+
+
+@dataclass(slots=True, eq=False)
+class FragmentRecord:
+    """Nodes in a worker's hands. `wanted` counts those that somebody still wants."""
+
+    name: str
+    worker: str
+    owner: ExecutionRecord
+    records: list[NodeRecord]
+    started_at: int
+    wanted: int
+    cancelled: bool = False
+
+
+@dataclass(slots=True)
+class WorkerRecord:
+    """A worker and what it holds."""
+
+    info: WorkerInfo
+    order: int
+    fragments: dict[str, FragmentRecord] = field(default_factory=dict)
+
+    @property
+    def free(self) -> int:
+        """Fragments that it could take now."""
+        return self.info.slots - len(self.fragments)

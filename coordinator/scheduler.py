@@ -1,0 +1,305 @@
+"""The head: what has happened goes in, what is to be done comes out. No clock, no threads, no sockets.
+
+Several executions share nodes: a node that two of them want runs once. Work per notice is in proportion to
+the nodes that the notice changes, never to the plan. `check` asserts every invariant; tests call it after each
+notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from coordinator import partition
+from coordinator.contract import ExecutionProgress, WorkerInfo
+from coordinator.graph import LOSSES_MAX, NO_OUTCOME, Graph
+from coordinator.invariants import check
+from coordinator.notices import (
+    CancelAsked,
+    CancelFragment,
+    Command,
+    FragmentBroken,
+    FragmentReported,
+    Gather,
+    GoalsGathered,
+    Notice,
+    PlanSubmitted,
+    Record,
+    StartFragment,
+    WorkerArrived,
+    WorkerGone,
+)
+from coordinator.records import Cost, ExecutionRecord, FragmentRecord, NodeRecord, Stage, WorkerRecord
+from vox.digest import NodeId
+from vox.events import ExecutionStarted, NodeStarted, State, WorkerJoined, WorkerLeft
+from vox.fragment import Done, Failed, Fragment, Lost, Outcome
+from vox.plan import Apply, Constant, Node
+
+# Addresses that travel with a fragment: enough to find a blob, few enough to ask in turn.
+PEERS_MAX = 8
+WORKER_LOST = ("E0801", "its worker was lost", "see the worker's log; the machine may lack memory")
+
+
+class Scheduler:
+    """Decides what runs where.
+
+    Parameters
+    ----------
+    prefix
+        Makes names of fragments unique among coordinators that use the same Dask scheduler.
+    home
+        Address of the coordinator's own peer service; empty when there is none.
+    cost
+        The class of an operator, by identity.
+    """
+
+    def __init__(
+        self, prefix: str = "f", home: str = "", cost: Callable[[str], Cost] = lambda _: "image"
+    ) -> None:
+        self._prefix = prefix
+        self._home = home
+        self._fragments_named = 0
+        self.graph = Graph(cost)
+        self.workers: dict[str, WorkerRecord] = {}
+        self.fragments: dict[str, FragmentRecord] = {}
+
+    def handle(self, notice: Notice) -> list[Command]:
+        """Take one notice; return what is to be done because of it, in order."""
+        graph = self.graph
+        graph.at += 1
+        match notice:
+            case PlanSubmitted():
+                self._submit(notice)
+            case WorkerArrived():
+                self._worker_arrived(notice.worker)
+            case WorkerGone():
+                self._worker_gone(notice.worker)
+            case FragmentReported():
+                self._report(notice)
+            case FragmentBroken():
+                self._broken(notice)
+            case GoalsGathered():
+                self._gathered(notice)
+            case CancelAsked():
+                self._cancel(notice)
+        self._gather()
+        for execution in tuple(graph.ending):
+            for fragment in graph.finish(execution):
+                self._unwant(fragment)
+        graph.ending.clear()
+        self._dispatch()
+        commands, graph.commands = graph.commands, []
+        return commands
+
+    def progress(self, execution: str) -> ExecutionProgress | None:
+        """Return how far a running execution is; None when it is not running."""
+        record = self.graph.executions.get(execution)
+        if record is None:
+            return None
+        goals = tuple(goal.result() for goal in record.goals)
+        return ExecutionProgress(execution, record.state, record.counts(), goals, dict(record.running))
+
+    def check(self) -> None:
+        """Assert every invariant. Looks at everything: for tests."""
+        check(self.graph, self.workers, self.fragments)
+
+    # Notices
+
+    def _submit(self, notice: PlanSubmitted) -> None:
+        graph = self.graph
+        assert notice.execution not in graph.executions
+        execution = ExecutionRecord(notice.execution, notice.plan, notice.config, graph.order())
+        graph.executions[notice.execution] = execution
+        for record in graph.enlist(execution, list(execution.goals_by_node), notice.known):
+            graph.make_ready(record)
+        reused = execution.tally["reused"]
+        graph.publish(ExecutionStarted(execution.name, len(execution.plan), reused))
+        for goal in execution.goals:
+            found = execution.records.get(goal.goal.node) or notice.known.get(goal.goal.node)
+            goal.digest = None if found is None else found.digest
+        for name in execution.goals_by_node:
+            record = execution.records[name]
+            if record.stage is Stage.DONE:
+                graph.want_blob(execution, record)
+        if not execution.goals:
+            graph.ending[execution] = None
+
+    def _worker_arrived(self, info: WorkerInfo) -> None:
+        if info.name in self.workers:
+            self._worker_gone(info.name)
+        self.workers[info.name] = WorkerRecord(info, self.graph.order())
+        for execution in self.graph.executions.values():
+            self.graph.publish(WorkerJoined(execution.name, info.name))
+
+    def _worker_gone(self, name: str) -> None:
+        worker = self.workers.pop(name, None)
+        if worker is None:
+            return
+        for execution in self.graph.executions.values():
+            self.graph.publish(WorkerLeft(execution.name, name))
+        for fragment in tuple(worker.fragments.values()):
+            del self.fragments[fragment.name]
+            self._fragment_lost(fragment, WORKER_LOST[1])
+
+    def _broken(self, notice: FragmentBroken) -> None:
+        fragment = self._take_back(notice.fragment, notice.worker)
+        if fragment is not None:
+            self._fragment_lost(fragment, notice.message)
+
+    def _fragment_lost(self, fragment: FragmentRecord, message: str) -> None:
+        self._release(fragment)
+        code, _, hint = WORKER_LOST
+        for record in fragment.records:
+            behind = any(needed.broken for needed in record.inputs or ())
+            if fragment.cancelled or behind or not record.wanted_by:
+                self.graph.requeue(record)
+            else:
+                self.graph.failed(record, Failed(record.name, code, message, hint, True), fragment.worker)
+
+    def _report(self, notice: FragmentReported) -> None:
+        fragment = self._take_back(notice.report.fragment, notice.worker)
+        if fragment is None:
+            return  # old news: what was computed is in the worker's store, and will be found there
+        outcomes = {outcome.node: outcome for outcome in notice.report.outcomes}
+        self._keep_claims(outcomes.values(), fragment)
+        self._release(fragment)
+        quiet = not fragment.cancelled and all(isinstance(o, Done) for o in outcomes.values())
+        left_out: list[NodeRecord] = []
+        for record in fragment.records:
+            outcome = outcomes.get(record.name)
+            if isinstance(outcome, Done):
+                self.graph.done(record, outcome, fragment.worker)
+            elif isinstance(outcome, Failed):
+                self.graph.failed(record, outcome, fragment.worker)
+            elif isinstance(outcome, Lost):
+                self.graph.lost(record, outcome, fragment, notice.known)
+            else:
+                left_out.append(record)
+        code, message, hint = NO_OUTCOME
+        for record in left_out:
+            if quiet and record.wanted_by:
+                self.graph.failed(record, Failed(record.name, code, message, hint, True), fragment.worker)
+            else:
+                self.graph.requeue(record)
+
+    def _keep_claims(self, outcomes: Iterable[Outcome], fragment: FragmentRecord) -> None:
+        # A worker without an address shares the coordinator's store: its claims are there.
+        if not fragment.owner.config.writes or not self.workers[fragment.worker].info.peer:
+            return
+        claims = tuple(o.attestation for o in outcomes if isinstance(o, Done) and o.attestation is not None)
+        if claims:
+            self.graph.commands.append(Record(claims))
+
+    def _gathered(self, notice: GoalsGathered) -> None:
+        execution = self.graph.executions.get(notice.execution)
+        if execution is None:
+            return
+        for name in (*notice.here, *notice.nowhere):
+            record = execution.records[name]
+            goal_open = any(goal.state == "running" for goal in execution.goals_by_node[name])
+            if record.stage is not Stage.DONE or not goal_open:
+                continue  # it is being computed again, and will be gathered again
+            if name in notice.here:
+                self.graph.settle(execution, name, "succeeded")
+            elif isinstance(record.node, Apply) and record.losses < LOSSES_MAX:
+                self.graph.revive(record, notice.known)
+            else:
+                self.graph.give_up(execution, record)
+
+    def _cancel(self, notice: CancelAsked) -> None:
+        execution = self.graph.executions.get(notice.execution)
+        if execution is None:
+            return
+        if notice.error is not None:
+            execution.errors.append(dict(notice.error))
+        for name in execution.goals_by_node:
+            self.graph.settle(execution, name, "cancelled")
+        execution.state = State.CANCELLED
+
+    # Fragments
+
+    def _take_back(self, name: str, worker: str) -> FragmentRecord | None:
+        """Return a fragment that `worker` really holds; what others say of it is old news."""
+        fragment = self.fragments.get(name)
+        if fragment is None or fragment.worker != worker:
+            return None
+        del self.fragments[name]
+        del self.workers[worker].fragments[name]
+        return fragment
+
+    def _release(self, fragment: FragmentRecord) -> None:
+        fragment.owner.fragments_running -= 1
+        for record in fragment.records:
+            record.fragment = None
+            for execution in record.wanted_by:
+                execution.running.pop(record.name, None)
+
+    def _unwant(self, fragment: FragmentRecord) -> None:
+        fragment.wanted -= 1
+        if fragment.wanted == 0 and not fragment.cancelled:
+            fragment.cancelled = True
+            self.graph.commands.append(CancelFragment(fragment.name))
+
+    def _gather(self) -> None:
+        graph = self.graph
+        for execution, records in graph.gathers.items():
+            done = [r for r in records if r.stage is Stage.DONE and execution not in graph.ending]
+            if done:
+                blobs = tuple((r.name, r.digest) for r in done if r.digest is not None)
+                graph.commands.append(Gather(execution.name, blobs, self._addresses(done)))
+        graph.gathers.clear()
+
+    def _dispatch(self) -> None:
+        slots_free = sum(max(0, worker.free) for worker in self.workers.values())
+        while slots_free > 0:
+            # Executions are few; each `head` is at hand.
+            ready = [e for e in self.graph.executions.values() if e.room and e.head() is not None]
+            if not ready:
+                return
+            self._start(
+                min(ready, key=lambda e: (-e.config.priority, e.fragments_running, e.order)), slots_free
+            )
+            slots_free -= 1
+
+    def _start(self, execution: ExecutionRecord, slots_free: int) -> None:
+        seed = execution.head()
+        assert seed is not None
+        worker = partition.choose_worker(seed, self.workers.values())
+        records = partition.grow(execution, slots_free)
+        self._fragments_named += 1
+        name, holder = f"{self._prefix}-{self._fragments_named}", worker.info.name
+        fragment = FragmentRecord(name, holder, execution, records, self.graph.at, len(records))
+        self.fragments[name] = worker.fragments[name] = fragment
+        execution.fragments_running += 1
+        for record in records:
+            record.stage = Stage.RUNNING
+            record.fragment = fragment
+            for wanting in record.wanted_by:
+                wanting.running[record.name] = holder
+                self.graph.publish(NodeStarted(wanting.name, record.name, record.operator, holder))
+        self.graph.commands.append(StartFragment(self._spell_out(fragment), holder))
+
+    def _spell_out(self, fragment: FragmentRecord) -> Fragment:
+        plan, config = fragment.owner.plan, fragment.owner.config
+        nodes: dict[NodeId, Node] = {}
+        outside: dict[NodeId, NodeRecord] = {}
+        for record in fragment.records:
+            for name in plan.inputs(record.name):
+                if isinstance(plan.nodes[name], Constant):
+                    nodes[name] = plan.nodes[name]
+            for needed in record.inputs or ():
+                if needed.fragment is not fragment:
+                    outside[needed.name] = needed
+            nodes[record.name] = record.node
+        known = {name: needed.digest for name, needed in outside.items() if needed.digest is not None}
+        assert len(known) == len(outside)
+        peers = self._addresses(outside.values(), fragment.worker)
+        reads = config.reads and not fragment.records[0].forced
+        return Fragment(fragment.name, tuple(nodes.items()), known, peers, reads, config.writes)
+
+    def _addresses(self, records: Iterable[NodeRecord], asking: str = "") -> tuple[str, ...]:
+        """Return where the blobs of `records` are likely to be; for a worker that asks, not itself."""
+        holders = dict.fromkeys(name for r in records for name in r.where if name != asking)
+        found = [self.workers[name].info.peer for name in holders if name in self.workers]
+        if asking:
+            found.append(self._home)
+        return tuple(dict.fromkeys(peer for peer in found if peer))[:PEERS_MAX]
