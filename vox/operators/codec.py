@@ -8,6 +8,7 @@ little-endian, x fastest; masks are their words. docs/store-format.md tells it t
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -50,6 +51,22 @@ def encode_value(value: Value) -> list[Buffer]:
         }
         return [_header("image", fields), _payload(value.voxels, value.voxels.dtype.newbyteorder("<").str)]
     raise CodecError(f"{type(value).__name__} is not a value")
+
+
+def canonical(value: Value) -> Value:
+    """Return `value` as it comes back from its blob, so that a value means the same kept or not.
+
+    -0.0 becomes 0.0 and text NFC; arrays are frozen, because blobs are.
+    """
+    if type(value) is float:
+        return value + 0.0
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value)
+    if isinstance(value, Mask):
+        value.words.flags.writeable = False
+    elif isinstance(value, Image):
+        value.voxels.flags.writeable = False
+    return value
 
 
 def digest_of(parts: Sequence[Buffer]) -> Digest:
