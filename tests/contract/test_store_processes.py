@@ -1,0 +1,60 @@
+"""Several processes, one path."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.store_process import group
+from vox.digest import Digest
+from vox.errors import StoreUnusable
+from vox.store.sqlite import SqliteStore
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(folder: Path, writers: list[int], groups: int) -> None:
+    commands = [
+        [sys.executable, "-m", "tests.support.store_process", str(folder), str(writer), str(groups)]
+        for writer in writers
+    ]
+    processes = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) for command in commands]
+    for process in processes:
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 0
+        assert len(output.splitlines()) == groups
+
+
+def test_processes_that_make_and_fill_one_store_at_once_all_succeed(tmp_path: Path) -> None:
+    # Two write the very same blobs; the third others.
+    run(tmp_path, [1, 1, 2], groups=15)
+    with SqliteStore(tmp_path) as store:
+        assert store.check() == []
+        for writer in (1, 2):
+            for number in range(15):
+                data, statements = group(writer, number)
+                assert store.missing([Digest.of(each) for each in data]) == set()
+                assert len(store.results([statement.node for statement in statements])) == len(data)
+        assert store.stats().blobs == 2 * 15 * len(data)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_store_carried_through_a_fork_refuses_work_in_the_child(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path) as store:
+        digest = store.write([b"data"])
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                store.read(digest)
+            except StoreUnusable as error:
+                status = 0 if "fork" in error.message else 2
+            finally:
+                store.close()
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert store.read(digest) == b"data"
+        assert store.write([b"more"]) == Digest.of(b"more")
