@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
+import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from vox.attest import Attestation
 from vox.digest import ActionId, Digest, NodeId, PeerId
 from vox.errors import PeerProtocol, PeerUnavailable, SignatureInvalid, VoxError
 from vox.store.contract import CHUNK_BYTES, Result
-from vox.wire.status import to_error
+from vox.wire.status import PeerBusy, to_error
 from vox.wire.translate import (
     ADDRESSES_MAX,
     CERTIFICATE_BYTES_MAX,
@@ -40,6 +41,9 @@ READ_BYTES = 16 << 20
 PROGRESS_BYTES_PER_S = 64 << 10
 # Larger than any medical volume; a peer that declares more is not believed.
 BLOB_BYTES_MAX = 64 << 30
+# A busy peer is asked again for half a minute.
+BUSY_WAIT_S = 0.1
+BUSY_WAITS_MAX = 300
 CALLS_MAX = 64
 READS_MAX = 8
 
@@ -152,6 +156,7 @@ class Peer:
         """
         hasher = hashlib.sha256() if offset == 0 else None
         position, size, resumed_at = offset, -1, -1
+        busy_waits = 0
         while size < 0 or position < size:
             try:
                 for declared, data in self._read(digest, position):
@@ -165,6 +170,11 @@ class Peer:
                         hasher.update(data)
                     if data:
                         yield data
+            except PeerBusy:
+                busy_waits += 1
+                if busy_waits > BUSY_WAITS_MAX:
+                    raise
+                time.sleep(BUSY_WAIT_S)
             except PeerUnavailable:
                 # A connection may break in the middle of a large blob: go on from there, if that helps.
                 if position <= max(resumed_at, offset):

@@ -24,12 +24,11 @@ from vox.errors import (
     BlobMissing,
     NotAllowed,
     PeerProtocol,
-    PeerUnavailable,
     SignatureInvalid,
     VoxError,
 )
 from vox.store.contract import CHUNK_BYTES, Shelf
-from vox.wire.status import Status, to_status
+from vox.wire.status import PeerBusy, Status, to_status
 from vox.wire.translate import (
     ADDRESSES_MAX,
     IDS_MAX,
@@ -46,10 +45,10 @@ from vox.wire.translate import (
 from vox.wire.v1 import attestation_pb2, blob_pb2, peer_pb2, peer_pb2_grpc
 
 VERSION = 1
-THREADS = 16
-# One peer may hold half of the threads, and all readers together leave a quarter to short questions.
+THREADS = 32
+# One peer may hold a quarter of the threads, and all readers together leave a quarter to short questions.
 READS_PER_PEER_MAX = 8
-READS_MAX = 12
+READS_MAX = 24
 READ_BYTES_MAX = 64 << 20
 # 64 MiB at the slowest progress that is tolerated, 64 KiB/s, take 1024 s.
 DEADLINE_S_MAX = 1200.0
@@ -289,7 +288,7 @@ class _Answers(peer_pb2_grpc.PeerServicer):
     def _slot(self, caller: PeerId) -> Iterator[None]:
         with self._lock:
             if self._reading[caller] >= READS_PER_PEER_MAX or self._reading.total() >= READS_MAX:
-                raise PeerUnavailable("too many reads at a time", hint="try again in a moment")
+                raise PeerBusy("too many reads at a time", hint="try again in a moment")
             self._reading[caller] += 1
         try:
             yield

@@ -25,6 +25,12 @@ FOUND_KEY = "vox-found-bin"
 MESSAGE_CHARACTERS_MAX = 400
 
 
+class PeerBusy(PeerUnavailable):
+    """It answers others first; waiting a moment helps."""
+
+    code = "E0703"
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """How a call ended, as it travels: `name` is a member of grpc.StatusCode."""
@@ -45,7 +51,7 @@ def to_status(error: VoxError) -> Status:
         name = "PERMISSION_DENIED"
     elif isinstance(error, PeerProtocol):
         name = "INVALID_ARGUMENT"
-    elif isinstance(error, PeerUnavailable):
+    elif isinstance(error, PeerBusy):
         name = "RESOURCE_EXHAUSTED"
     else:
         # Messages of other errors may name paths of this machine, which are nobody else's business.
@@ -73,7 +79,9 @@ def to_error(
         return NotAllowed(
             f"{address} refuses: {said}", hint="this machine may have been taken out of the cluster"
         )
-    if name in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "RESOURCE_EXHAUSTED", "INTERNAL"):
+    if name == "RESOURCE_EXHAUSTED":
+        return PeerBusy(f"{address} is busy: {said}", hint="try again in a moment")
+    if name in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "INTERNAL"):
         return PeerUnavailable(
             f"{address} does not answer ({name.lower().replace('_', ' ')}: {said})",
             hint="is it running, reachable, and of the same cluster?",
