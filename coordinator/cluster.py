@@ -196,9 +196,15 @@ class DaskHands:
 
     def _on_leaving(self, address: str) -> None:
         """Send a worker that says goodbye nothing more; what it still runs may be reported."""
-        for hand in self._hands.values():
-            if hand.address == address:
-                hand.leaving = True
+        hand = next((hand for hand in self._hands.values() if hand.address == address), None)
+        if hand is not None:
+            hand.leaving = True
+            self._let_go(hand)
+
+    def _let_go(self, hand: _Hand) -> None:
+        """Count a leaving worker out once nothing runs on it: nobody has to wait for its last breath."""
+        if hand.leaving and not self._closing and not any(hand.held.values()):
+            self._left(hand.address)
 
     def _start(self, name: str, data: bytes, worker: str) -> None:
         hand = self._hands.get(worker)
@@ -237,6 +243,7 @@ class DaskHands:
             future.release()
         if hand.held.pop(name, None) is not None:
             self._reported(report, hand.info.name)
+            self._let_go(hand)
 
     async def _cancel(self, fragment: str) -> None:
         hand = next((hand for hand in self._hands.values() if fragment in hand.held), None)
@@ -254,6 +261,7 @@ class DaskHands:
             if task is not None:
                 task.cancel()
             self._reported(Report(fragment, ()), hand.info.name)
+            self._let_go(hand)
 
     def _reported(self, report: Report, worker: str) -> None:
         if self._listener is not None:

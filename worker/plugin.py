@@ -6,7 +6,10 @@ the cluster's own authority, on loopback too, because whoever reaches a Dask por
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +27,8 @@ log = logging.getLogger("vox.worker")
 NAME = "vox-runner"
 CANCEL = "vox_cancel"
 LEAVING = "vox_leaving"
+CONNECT_S = 20.0
+GOODBYE_S = 3.0
 # A cancel may overtake its fragment; this many are remembered, far more than a worker is ever sent ahead.
 _CANCELLED_MAX = 4096
 
@@ -115,6 +120,10 @@ class RunnerPlugin(WorkerPlugin):  # type: ignore[misc]
         """Take cancels from the coordinator."""
         worker.handlers[CANCEL] = self.cancel
 
+    def teardown(self, worker: Any) -> None:
+        """Stop fragments that nobody waits for any more; what they computed so far is kept."""
+        self.drain()
+
     @property
     def running(self) -> int:
         """How many fragments are being run."""
@@ -152,6 +161,53 @@ class RunnerPlugin(WorkerPlugin):  # type: ignore[misc]
             stops = list(self._running.values())
         for stop in stops:
             stop.set()
+
+
+def create_worker(
+    scheduler: str,
+    files: TlsFiles,
+    plugin: RunnerPlugin,
+    *,
+    name: str,
+    host: str,
+    threads: int,
+    peer: str,
+    scratch: Path,
+) -> Any:
+    """Return a Dask worker that is about to connect; `await` it, in a running loop.
+
+    `peer` is the address of the machine's peer service, which the coordinator learns from here.
+    """
+    return QuietWorker(
+        scheduler,
+        name=name,
+        host=host,
+        nthreads=threads,
+        security=security_of(files),
+        plugins=(plugin,),
+        startup_information={"vox": lambda _: {"peer": peer}},
+        memory_limit=0,
+        local_directory=str(scratch),
+        death_timeout=CONNECT_S,
+    )
+
+
+async def say_goodbye(worker: Any) -> None:
+    """Ask the coordinator to send this worker nothing more; silent when nobody is there to be asked."""
+    with contextlib.suppress(OSError, TimeoutError, AttributeError):
+        await asyncio.wait_for(getattr(worker.scheduler, LEAVING)(address=worker.address), GOODBYE_S)
+
+
+async def drained(worker: Any, plugin: RunnerPlugin, timeout_s: float) -> bool:
+    """Stop fragments between two nodes and wait until their reports were taken; False when time is up."""
+    plugin.drain()
+    deadline = time.monotonic() + timeout_s
+    # A report is taken from the worker by its reader; Dask forgets it here once that has happened.
+    while plugin.running or worker.state.tasks:
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(0.02)
+    return True
 
 
 def run_fragment(data: bytes) -> bytes:
