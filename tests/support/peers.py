@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from p2p.authority import ClusterAuthority
 from p2p.identity import Identity, Membership
+from p2p.peer import Peer
+from p2p.service import PeerService
 from vox.attest import Attestation, Statement
 from vox.digest import ActionId, Digest, NodeId
-from vox.store.contract import Blob
+from vox.store.contract import Blob, Shelf, Store
 
 
 class SmallCluster:
@@ -52,3 +55,17 @@ def attested(
 def node_of(text: str) -> NodeId:
     """The node whose result `attested` makes of a text."""
     return NodeId.of(b"node", text.encode())
+
+
+@contextmanager
+def served_over_grpc(store: Store, folder: Path) -> Iterator[Shelf]:
+    """A peer in front of a store: another member's view of it, over mutual TLS on loopback."""
+    cluster = SmallCluster(folder / "cluster")
+    service = PeerService(store, cluster.machine("server")[1], host="127.0.0.1")
+    service.start()
+    peer = Peer(service.address, cluster.machine("asker")[1])
+    try:
+        yield peer
+    finally:
+        peer.close()
+        service.stop(0.0)

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.peers import served_over_grpc
 from vox.attest import Attestation, Signer, Statement
 from vox.digest import ActionId, Digest, NodeId
 from vox.store.contract import Blob, Shelf, Store
@@ -37,7 +38,10 @@ STORES: dict[str, Maker] = {
     "sqlite": Maker(SqliteStore, durable=True),
 }
 
-FRONTS: dict[str, Callable[[Store, Path], AbstractContextManager[Shelf]]] = {"itself": itself}
+FRONTS: dict[str, Callable[[Store, Path], AbstractContextManager[Shelf]]] = {
+    "itself": itself,
+    "a peer": served_over_grpc,
+}
 
 
 def noise(size: int, seed: int = 0) -> bytes:
