@@ -1,0 +1,364 @@
+"""The runner: looks before it computes, keeps what it computed, and says so only when it is durable.
+
+Caches
+------
+With `reads` a node's result is taken, in this order, from the own store by NodeId, from the neighbours by
+NodeId, and from the own store by ActionId (other node, same inputs: early cutoff). Without, every node is
+computed, and only blobs that other nodes of the execution made are read.
+
+Without `writes` blobs still go to the store, because other workers and the client need them, but no claim is
+recorded: no later execution finds them, and collecting sweeps them away.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from vox.attest import Attestation, Signer, Statement
+from vox.clock import Clock, SystemClock
+from vox.digest import ActionId, Digest, NodeId
+from vox.errors import BlobCorrupt, BlobMissing, VoxError
+from vox.fragment import Done, Failed, Fragment, How, Lost, Outcome, Report
+from vox.operators.apply import apply, find
+from vox.operators.catalogue import CATALOGUE
+from vox.operators.codec import CodecError, canonical, decode_value, digest_of, encode_value
+from vox.operators.registry import Operator, Registry
+from vox.operators.values import Value
+from vox.plan import Apply, Constant, Node, action_id
+from vox.store.contract import Blob, Neighbours, Nobody, Store
+from worker.cache import ValueCache
+from worker.environment import environment
+
+CACHE_BYTES = 512 * 10**6
+# What a crash may cost: results wait for the disk no longer, and no more of them, than this.
+_WAIT_MS_MAX = 50
+_WAIT_BYTES_MAX = 4 << 20
+_WAIT_NODES_MAX = 512
+
+
+class Runner:
+    """Runs fragments, several at a time from several threads.
+
+    Parameters
+    ----------
+    store, signer, neighbours
+        Where results are kept, who vouches for them, whom to ask.
+    catalogue
+        The operators.
+    threads
+        For kernels, shared by the fragments that run at the same time; 0 means one for each processor.
+    cache_bytes
+        Of decoded values kept in memory.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        signer: Signer,
+        neighbours: Neighbours | None = None,
+        *,
+        catalogue: Registry = CATALOGUE,
+        threads: int = 0,
+        cache_bytes: int = CACHE_BYTES,
+        clock: Clock | None = None,
+    ) -> None:
+        self.store = store
+        self.signer = signer
+        self.neighbours = neighbours or Nobody()
+        self.catalogue = catalogue
+        self.cache = ValueCache(cache_bytes)
+        self.clock = clock or SystemClock()
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._active = 0
+
+    def run(self, fragment: Fragment, cancelled: Callable[[], bool] = lambda: False) -> Report:
+        """Run a fragment; look at `cancelled` between two nodes.
+
+        Returns
+        -------
+        Report
+            Everything in it that is done is durable, or was before.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be asked at all.
+        """
+        with self._lock:
+            self._active += 1
+        try:
+            return _Run(self, fragment, cancelled).report()
+        finally:
+            with self._lock:
+                self._active -= 1
+
+    @contextmanager
+    def kernel_threads(self) -> Iterator[None]:
+        """Give a kernel its share of the threads."""
+        from vox.kernels import parallel
+
+        with parallel.limit(max(1, (self._threads or parallel.cores()) // max(1, self._active))):
+            yield
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A result on its way to the disk."""
+
+    name: NodeId
+    statement: Statement
+    blob: Blob | None
+    how: How
+
+
+class _Run:
+    """One fragment."""
+
+    def __init__(self, runner: Runner, fragment: Fragment, cancelled: Callable[[], bool]) -> None:
+        self.runner = runner
+        self.fragment = fragment
+        self.cancelled = cancelled
+        self.nodes = dict(fragment.nodes)
+        self.digests = dict(fragment.known)
+        self.outcomes: dict[NodeId, Outcome] = {}
+        self.found: dict[NodeId, Done] = {}
+        # Constants, and results that are not in the store yet.
+        self.values: dict[Digest, tuple[Value]] = {}
+        self.waiting: list[_Waiting] = []
+        self.waiting_bytes = 0
+        self.waiting_ms = 0
+        self.computed: set[NodeId] = set()
+
+    def report(self) -> Report:
+        """Run everything."""
+        if self.fragment.reads:
+            self._look_up()
+        for level in self._levels():
+            self._run_level(level)
+        self._flush()
+        return Report(self.fragment.name, tuple(self.outcomes.values()))
+
+    def _levels(self) -> list[list[NodeId]]:
+        """Return nodes by distance from what is known, so that a level's actions are asked at once."""
+        depth: dict[NodeId, int] = {}
+        levels: list[list[NodeId]] = []
+        for name, node in self.nodes.items():
+            inputs = node.inputs if isinstance(node, Apply) else ()
+            mine = depth[name] = 1 + max((depth.get(i, -1) for i in inputs), default=-1)
+            if mine == len(levels):
+                levels.append([])
+            levels[mine].append(name)
+        return levels
+
+    def _look_up(self) -> None:
+        """Ask for all results of the fragment by name: the own store, then the neighbours."""
+        names = [name for name, node in self.nodes.items() if isinstance(node, Apply)]
+        results = self.runner.store.results(names)
+        unknown = [name for name in names if name not in results]
+        fetched = self.runner.neighbours.results(unknown) if unknown else {}
+        for how, known in ((How.REUSED, results), (How.FETCHED, fetched)):
+            actions = {result.action for result in known.values() if result.action is not None}
+            claims = self.runner.store.attestations(actions) if actions else {}
+            for name, result in known.items():
+                offered = claims.get(result.action, ()) if result.action is not None else ()
+                claim = next((c for c in offered if c.statement.output == result.digest), None)
+                if claim is not None:
+                    self.found[name] = Done(name, result.digest, result.size, how, 0, claim)
+
+    def _run_level(self, level: Sequence[NodeId]) -> None:
+        actions: dict[NodeId, ActionId] = {}
+        for name in level:
+            node = self.nodes[name]
+            if isinstance(node, Apply) and name not in self.found and self._has_inputs(node):
+                digests = tuple(self.digests[i] for i in node.inputs)
+                actions[name] = action_id(node.operator, digests, node.parameters)
+        claims = self.runner.store.attestations(set(actions.values())) if self.fragment.reads else {}
+        for name in level:
+            if self.cancelled():
+                return
+            node = self.nodes[name]
+            if not isinstance(node, Apply):
+                self._given(name, node)
+            elif name in self.found:
+                if self._has_inputs(node):
+                    self._take(self.found[name])
+            elif name in actions and self._has_inputs(node) and name not in self.computed:
+                claim = self._believe(claims.get(actions[name], ()))
+                if claim is None:
+                    self._compute(name)
+                else:
+                    self._cut_off(name, claim)
+
+    def _has_inputs(self, node: Apply) -> bool:
+        return all(i in self.digests for i in node.inputs)
+
+    def _given(self, name: NodeId, node: Node) -> None:
+        """Constants are values already; sources are blobs already."""
+        if isinstance(node, Constant):
+            value = canonical(node.value)
+            parts = encode_value(value)
+            digest, how = digest_of(parts), How.COMPUTED
+            size = sum(len(part) for part in parts)
+            self.values[digest] = (value,)
+        else:
+            assert not isinstance(node, Apply)
+            digest, size, how = node.digest, 0, How.REUSED
+        self._take(Done(name, digest, size, how, 0, None))
+
+    def _take(self, done: Done) -> None:
+        self.digests[done.node] = done.digest
+        self.outcomes[done.node] = done
+
+    def _believe(self, claims: Sequence[Attestation]) -> Attestation | None:
+        """Return a claim about an action: the own one; or anybody's, when all agree."""
+        own = [claim for claim in claims if claim.statement.issuer == self.runner.signer.peer]
+        if own:
+            return own[-1]
+        agreed = len({claim.statement.output for claim in claims}) == 1
+        return claims[0] if agreed else None
+
+    def _cut_off(self, name: NodeId, claim: Attestation) -> None:
+        """Another node was the same action. Only who computed it may vouch for it under a new name."""
+        statement = claim.statement
+        self._take(Done(name, statement.output, statement.size, How.REUSED, 0, claim))
+        if statement.issuer == self.runner.signer.peer and self.fragment.writes:
+            self._wait(_Waiting(name, replace(statement, node=name), None, How.REUSED))
+
+    # Computing
+
+    def _compute(self, name: NodeId) -> None:
+        """Run a node, and before it those of its inputs whose results are known but whose blobs are gone."""
+        stack = [name]
+        while stack:
+            top = stack[-1]
+            node = self.nodes[top]
+            assert isinstance(node, Apply)
+            try:
+                values, absent = self._read_inputs(node)
+            except (VoxError, CodecError) as error:
+                self._fail(stack.pop(), error)
+                continue
+            again = [i for i in absent if isinstance(self.nodes.get(i), Apply) and i not in self.computed]
+            if again:
+                stack += again
+                continue
+            stack.pop()
+            self.computed.add(top)
+            if absent:
+                self.digests.pop(top, None)
+                if absent[0] not in self.nodes:
+                    self.outcomes[top] = Lost(top, absent[0])
+                else:
+                    self.outcomes.pop(top, None)
+            else:
+                self._run_kernel(top, node, values)
+
+    def _fail(self, name: NodeId, error: VoxError | CodecError) -> None:
+        self.computed.add(name)
+        self.digests.pop(name, None)
+        if isinstance(error, VoxError):
+            self.outcomes[name] = Failed(name, error.code, error.message, error.hint, error.retryable)
+        else:
+            hint = "the store may have been written by another version"
+            self.outcomes[name] = Failed(name, "E0412", f"an input cannot be read: {error}", hint, False)
+
+    def _read_inputs(self, node: Apply) -> tuple[list[Value], list[NodeId]]:
+        """Return the values of the inputs, or the names of those that are nowhere."""
+        gone = [i for i in node.inputs if i not in self.digests]
+        if gone:
+            return [], gone
+        wanted = dict.fromkeys(self.digests[i] for i in node.inputs)
+        values = {digest: self._read(digest) for digest in wanted}
+        absent = [digest for digest, value in values.items() if value is None]
+        if absent:
+            here = self.runner.neighbours.fetch(absent, self.fragment.peers)
+            values |= {digest: self._read(digest) for digest in absent if digest in here}
+        ordered = [values[self.digests[i]] for i in node.inputs]
+        missing = [i for i, value in zip(node.inputs, ordered, strict=True) if value is None]
+        return [value[0] for value in ordered if value is not None], list(dict.fromkeys(missing))
+
+    def _read(self, digest: Digest) -> tuple[Value] | None:
+        held = self.values.get(digest) or self.runner.cache.get(digest)
+        if held is not None:
+            return held
+        try:
+            blob = self.runner.store.read(digest)
+        except (BlobMissing, BlobCorrupt):
+            return None
+        value = decode_value(blob)
+        self.runner.cache.keep(digest, value, len(blob))
+        return (value,)
+
+    def _run_kernel(self, name: NodeId, node: Apply, values: Collection[Value]) -> None:
+        runner = self.runner
+        try:
+            operator = find(node.operator, runner.catalogue)
+            began = runner.clock.monotonic()
+            with runner.kernel_threads():
+                value = apply(operator, tuple(values), node.parameters)
+            wall_ms = max(0, round(1000 * (runner.clock.monotonic() - began)))
+            parts = encode_value(value)
+        except (VoxError, CodecError) as error:
+            self._fail(name, error)
+            return
+        blob = Blob(digest_of(parts), parts)
+        statement = self._statement(name, node, operator, blob, wall_ms)
+        self.values[blob.digest] = (value,)
+        self.digests[name] = blob.digest
+        runner.cache.keep(blob.digest, value, blob.size)
+        self.waiting_ms += wall_ms
+        self.waiting_bytes += blob.size
+        self._wait(_Waiting(name, statement, blob, How.COMPUTED))
+
+    def _statement(
+        self, name: NodeId, node: Apply, operator: Operator, blob: Blob, wall_ms: int
+    ) -> Statement:
+        inputs = tuple(self.digests[i] for i in node.inputs)
+        return Statement(
+            action=action_id(node.operator, inputs, node.parameters),
+            node=name,
+            output=blob.digest,
+            size=blob.size,
+            inputs=inputs,
+            environment=environment(),
+            determinism=operator.determinism,
+            wall_ms=wall_ms,
+            issuer=self.runner.signer.peer,
+            issued_at=max(0, int(self.runner.clock.now())),
+        )
+
+    # Keeping
+
+    def _wait(self, result: _Waiting) -> None:
+        self.waiting.append(result)
+        if (
+            self.waiting_ms >= _WAIT_MS_MAX
+            or self.waiting_bytes >= _WAIT_BYTES_MAX
+            or len(self.waiting) >= _WAIT_NODES_MAX
+        ):
+            self._flush()
+
+    def _flush(self) -> None:
+        """Make what waits durable, then report it."""
+        batch, self.waiting = self.waiting, []
+        self.waiting_bytes = self.waiting_ms = 0
+        if not batch:
+            return
+        claims = self.runner.signer.attest([result.statement for result in batch])
+        blobs = {result.blob.digest: result.blob for result in batch if result.blob is not None}
+        try:
+            self.runner.store.put(tuple(blobs.values()), claims if self.fragment.writes else [])
+        except VoxError as error:
+            for result in batch:
+                self._fail(result.name, error)
+            return
+        for result, claim in zip(batch, claims, strict=True):
+            stated = claim.statement
+            wall_ms = stated.wall_ms if result.how is How.COMPUTED else 0
+            self._take(Done(result.name, stated.output, stated.size, result.how, wall_ms, claim))
+            if result.blob is not None:
+                self.values.pop(stated.output, None)
