@@ -61,7 +61,7 @@ def draw_mosaic(base: Image, mask: Image, truth: Image | None = None) -> NDArray
             raise InputError(
                 f"the {name} has {_size(other.geometry)} voxels, the base image {_size(base.geometry)}",
                 hint="a mosaic needs images of the same size",
-                code="E0303",
+                code="E0306",
             )
     volumes = _turned(base, mask, truth)
     marked = volumes.mask if volumes.mask.any() or volumes.truth is None else volumes.truth
@@ -80,9 +80,8 @@ def draw_mosaic(base: Image, mask: Image, truth: Image | None = None) -> NDArray
 
 def write_mosaic(base: Path, mask: Path, out: Path, truth: Path | None = None) -> None:
     """Read the images and write the mosaic as PNG."""
-    from vox.operators.files import read_image
-
     from client.saves import write_file
+    from vox.operators.files import read_image
 
     images = [read_image(path) for path in (base, mask)]
     picture = draw_mosaic(images[0], images[1], None if truth is None else read_image(truth))
@@ -185,7 +184,8 @@ def _slice(volumes: _Volumes, axis: int, at: int) -> NDArray[np.uint8]:
     def zoom(plane: NDArray[Any]) -> NDArray[Any]:
         rows = (np.arange(height) * plane.shape[0]) // height
         columns = (np.arange(width) * plane.shape[1]) // width
-        return plane[rows][:, columns]
+        zoomed: NDArray[Any] = plane[rows][:, columns]
+        return zoomed
 
     grey = zoom(cut(volumes.base)) * np.float32(255)
     picture = np.repeat(grey[:, :, None], 3, axis=2)

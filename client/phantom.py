@@ -23,7 +23,7 @@ _HEADER = struct.Struct("<i10s18sihbb8h3f4h8f3fhbb4f2i80s24s2h6f4f4f4f16s4s")
 _DTYPES = {"uint8": (2, 8), "int16": (4, 16)}
 # Mean intensities of a bright lesion-free FLAIR slice, in the arbitrary units of a 12-bit scanner.
 _WHITE, _GREY, _FLUID = 520.0, 640.0, 170.0
-_NOISE = 18.0
+_NOISE = 26.0
 _LABEL_CORE, _LABEL_HALO = 1, 2
 
 
@@ -47,8 +47,8 @@ def read_shipped(path: Path) -> NDArray[np.uint8]:
     return np.frombuffer(data, np.uint8, x * y * z, start).reshape(z, y, x)
 
 
-def write_nifti(path: Path, voxels: NDArray[Any]) -> None:
-    """Write `[z, y, x]` voxels as a 1 mm NIfTI-1 file, right-anterior-superior, centred on the volume."""
+def nifti_bytes(voxels: NDArray[Any]) -> bytes:
+    """Return `[z, y, x]` voxels as a 1 mm `.nii.gz` file, right-anterior-superior, centred on the volume."""
     code, bits = _DTYPES[voxels.dtype.name]
     z, y, x = voxels.shape
     origin = [-(n - 1) / 2.0 for n in (x, y, z)]
@@ -62,9 +62,8 @@ def write_nifti(path: Path, voxels: NDArray[Any]) -> None:
         *(b"", b"n+1\0"),
     )
     little = voxels.astype(voxels.dtype.newbyteorder("<"), copy=False)
-    with path.open("wb") as raw, gzip.GzipFile("", "wb", 3, raw, mtime=0) as stream:
-        stream.write(header + bytes(4))
-        stream.write(little.tobytes())
+    # Level 3: noise does not get smaller, however long one tries.
+    return gzip.compress(header + bytes(4) + little.tobytes(), 3, mtime=0)
 
 
 def make_case(grey: NDArray[np.uint8], white: NDArray[np.uint8], seed: int, number: int) -> Case:
@@ -82,7 +81,7 @@ def make_case(grey: NDArray[np.uint8], white: NDArray[np.uint8], seed: int, numb
     inside = np.minimum(g + w, np.float32(1))
     fluid = _resample((_filled(grey, white) * 255).astype(np.uint8), grids) / np.float32(255) - inside
     signal = g * np.float32(_GREY) + w * np.float32(_WHITE) + np.maximum(fluid, 0) * np.float32(_FLUID)
-    signal += (_field(random, (20, 30, 30)) * np.float32(40)) * inside
+    signal += (_field(random, (20, 30, 30)) * np.float32(55)) * inside
     count = 1 + int(random.integers(0, 3))
     truth = np.zeros(SHAPE, np.uint8)
     for _ in range(count):
@@ -180,10 +179,11 @@ def _add_lesion(
     # 0 at the centre, 1 at the edge; the bumps move the edge by a few millimetres.
     level = np.sqrt(level) + np.float32(0.28) * _field(random, (16, 24, 24))
     size = _uniform(random, 0.45, 0.6)
-    halo_edge = np.clip((np.float32(1) - level) * np.float32(8) + np.float32(0.5), 0, 1)
+    # Oedema fades out over several millimetres, the core ends sharply.
+    halo_edge = np.clip((np.float32(1) - level) * np.float32(2.5) + np.float32(0.25), 0, 1)
     core_edge = np.clip((np.float32(size) - level) * np.float32(8) + np.float32(0.5), 0, 1)
-    gain = np.float32(_uniform(random, 330.0, 400.0)) * halo_edge
-    gain += np.float32(_uniform(random, 200.0, 280.0)) * core_edge
+    gain = np.float32(_uniform(random, 270.0, 340.0)) * halo_edge
+    gain += np.float32(_uniform(random, 150.0, 250.0)) * core_edge
     signal += gain * inside
     brain = inside > np.float32(0.5)
     truth[(level < np.float32(1)) & brain & (truth != _LABEL_CORE)] = _LABEL_HALO

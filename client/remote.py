@@ -242,11 +242,17 @@ def parse_events(lines: Iterable[bytes]) -> Iterator[tuple[int, Event]]:
         elif line.startswith("data:"):
             data.append(line[5:].removeprefix(" "))
         elif not line and data:
-            try:
-                yield number, from_json(json.loads("\n".join(data)))
-            except (KeyError, TypeError, ValueError):
-                pass
+            event = _event("\n".join(data))
             data = []
+            if event is not None:
+                yield number, event
+
+
+def _event(text: str) -> Event | None:
+    try:
+        return from_json(json.loads(text))
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _pieces(parts: Sequence[Buffer]) -> Iterator[bytes]:

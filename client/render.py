@@ -223,10 +223,10 @@ def render_error(error: VoxError, sources: Mapping[str, SourceText] | None = Non
     color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     if isinstance(error, ProgramError) and error.diagnostics:
         return render_all(error.diagnostics, sources or {}, color)
-    findings = [Diagnostic("error", error.code, error.message, *error.spans[:1], help=error.hint)]
-    told = getattr(error, "diagnostics", ())
-    for item in told:
+    place = error.spans[0] if error.spans else None
+    findings = [Diagnostic("error", error.code, error.message, place, help=error.hint)]
+    for item in getattr(error, "diagnostics", ()):
         if isinstance(item, Mapping) and item.get("message") != error.message:
-            words = (str(item.get(key) or "") for key in ("code", "message"))
-            findings.append(Diagnostic("error", *words, help=str(item.get("hint") or "")))
+            code, message, hint = (str(item.get(key) or "") for key in ("code", "message", "hint"))
+            findings.append(Diagnostic("error", code, message, help=hint))
     return render_all(findings, sources or {}, color)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +61,7 @@ class Sources:
         Raises
         ------
         InputError
-            E0301 not there, E0305 a directory, E0306 not permitted, E0302 not an image, E0304 changing.
+            E0301 not there, E0302 a directory, E0303 not readable, E0304 of no known kind, E0305 changing.
         """
         path = self.find(text, span)
         before = _status(path, span)
@@ -158,8 +158,8 @@ def _status(path: Path, span: Span | None) -> os.stat_result:
     if path.is_dir():
         raise InputError(
             f"{path} is a directory, an image file is needed",
-            hint="name one file; DICOM series have to be converted first",
-            code="E0305",
+            hint="name one file; a DICOM series is converted to NIfTI first",
+            code="E0302",
             span=span,
         )
     return status
@@ -168,15 +168,15 @@ def _status(path: Path, span: Span | None) -> os.stat_result:
 def _unreadable(path: Path, error: OSError, span: Span | None) -> InputError:
     reason = os.strerror(error.errno) if error.errno else str(error)
     if error.errno in (errno.EACCES, errno.EPERM):
-        return InputError(f"cannot read {path}: {reason}", hint="check its rights", code="E0306", span=span)
-    return InputError(f"cannot read {path}: {reason}", hint="check the disk", code="E0302", span=span)
+        return InputError(f"cannot read {path}: {reason}", hint="check its rights", code="E0303", span=span)
+    return InputError(f"cannot read {path}: {reason}", hint="check the disk", code="E0303", span=span)
 
 
 def _changing(path: Path, span: Span | None) -> InputError:
     return InputError(
         f"{path} changed while it was read",
         hint="wait until it is written, then submit again",
-        code="E0304",
+        code="E0305",
         span=span,
     )
 
@@ -218,8 +218,3 @@ def folders_for(program: Path | None, data: Sequence[Path]) -> list[Path]:
     """Return where inputs are looked for: the program's folder, the working folder, `--data`."""
     first = [] if program is None else [program.resolve().parent]
     return [*first, Path.cwd(), *(folder.resolve() for folder in data)]
-
-
-def infos(inputs: Mapping[str, Input]) -> dict[str, SourceInfo]:
-    """Return what the checker needs of inputs."""
-    return {text: found.info for text, found in inputs.items()}

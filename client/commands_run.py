@@ -1,0 +1,260 @@
+"""`vox submit`, `run`, `plan`, `check`: from a program's file to its results."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from client.options import Options, Running, common, inputs, running
+from vox.errors import CoordinatorUnreachable, OutputError, VoxError
+
+if TYPE_CHECKING:
+    from client.request import Request
+    from client.session import Session
+
+PROGRAM = click.argument("program", type=click.Path(path_type=Path))
+
+
+@click.command(epilog="Example: vox submit quickstart.imgql --set threshold=0.9 --out results")
+@PROGRAM
+@click.option("-n", "--dry-run", is_flag=True, help="Only show what would be done: the same as `vox plan`.")
+@running
+@common()
+def submit(program: Path, dry_run: bool, running: Running, options: Options) -> int:
+    """Run PROGRAM on the coordinator, or in this process if there is none.
+
+    Prints go to stdout in program order, saves to files, everything else to stderr.
+    """
+    from client.engines import open_session
+
+    settings = options.settings()
+    with open_session(settings, options.coordinator) as session:
+        request = session.prepare(program, running.parameters, running.data)
+        warn(request)
+        if dry_run:
+            return show_plan(session, request, running, options)
+        return execute(session, request, running, options)
+
+
+@click.command(epilog="Example: vox run quickstart.imgql --execution-engine sequential")
+@PROGRAM
+@click.option("--execution-engine", type=click.Choice(["dynamic", "sequential"]), help="How nodes are run.")
+@click.option(
+    "--storage-backend",
+    type=click.Choice(["sqlite", "memory", "filesystem", "hybrid"]),
+    help="Where results are kept; filesystem and hybrid come in a later version.",
+)
+@click.option("--progress", is_flag=True, help="Show progress even when stderr is not a terminal or with -q.")
+@click.option("--save-task-graph-as-dot", "dot", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("--save-task-graph-as-json", "graph", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("--save-syntax", "syntax", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("--no-cache", is_flag=True, help="Neither use nor keep results of other runs.")
+@running
+@common(coordinator=False)
+def run(
+    program: Path,
+    storage_backend: str | None,
+    progress: bool,
+    dot: Path | None,
+    graph: Path | None,
+    syntax: Path | None,
+    running: Running,
+    options: Options,
+) -> int:
+    """Run PROGRAM in this process, whatever coordinator is configured."""
+    from client.engines import open_local
+
+    settings = options.settings(store__backend=storage_backend)
+    if running.config.execution_engine == "dynamic" and settings.engine.execution_engine != "dynamic":
+        running = replace(running, config=replace(running.config, execution_engine="sequential"))
+    with open_local(settings) as session:
+        request = session.prepare(program, running.parameters, running.data)
+        warn(request)
+        save_graphs(request, dot, graph, syntax)
+        if progress:
+            options = replace(options, quiet=False)
+        return execute(session, request, running, options, progress=progress)
+
+
+@click.command(epilog="Example: vox plan quickstart.imgql --json")
+@PROGRAM
+@running
+@common()
+def plan(program: Path, running: Running, options: Options) -> int:
+    """Show what submitting PROGRAM would compute, reuse and fetch."""
+    from client.engines import open_session
+
+    with open_session(options.settings(), options.coordinator) as session:
+        request = session.prepare(program, running.parameters, running.data)
+        warn(request)
+        return show_plan(session, request, running, options)
+
+
+@click.command(epilog="Example: vox check quickstart.imgql")
+@PROGRAM
+@inputs
+@common(coordinator=False)
+def check(program: Path, parameters: dict[str, Any], data: tuple[Path, ...], options: Options) -> int:
+    """Parse and type-check PROGRAM: every finding, not just the first. Nothing is computed."""
+    from client.engines import open_facts
+    from client.request import prepare
+
+    request = prepare(program, parameters, data, open_facts(options.settings()))
+    warn(request)
+    if options.json:
+        goals = [
+            {"kind": goal.kind, "label": goal.label, "node": str(goal.node), "type": str(goal.type)}
+            for goal in request.plan.goals
+        ]
+        emit({"schema": 1, "goals": goals, "errors": [], "warnings": warnings_json(request)})
+    else:
+        click.echo(
+            f"{program}: {len(request.plan.goals)} goals, {len(request.plan)} nodes, no errors", err=True
+        )
+    return 0
+
+
+def execute(
+    session: Session, request: Request, running: Running, options: Options, *, progress: bool = False
+) -> int:
+    """Submit, follow, write and print; return the exit status."""
+    from client.interrupts import Interrupts
+    from client.render import watcher_for
+    from client.session import follow
+
+    quiet = (options.quiet or options.json) and not progress
+    with Interrupts() as interrupts:
+        execution = session.submit(request, config=running.config)
+        watcher = watcher_for(request.plan, quiet=quiet)
+        try:
+            for event in follow(execution):
+                watcher.see(event)
+            result = execution.result()
+        except KeyboardInterrupt:
+            watcher.close()
+            return interrupts.leave(execution)
+        finally:
+            watcher.close()
+        return deliver(session, request, result, running.out, options)
+
+
+def deliver(session: Session, request: Request | None, result: Any, out: Path, options: Options) -> int:
+    """Write the saves, print the prints, in program order; then say how it ended."""
+    from client.problems import ToldError
+    from client.render import render_error
+    from client.results import result_to_json
+
+    extras: dict[int, dict[str, Any]] = {}
+    errors: list[VoxError] = [ToldError(document) for document in result.errors]
+    for at, goal in enumerate(result.goals):
+        if goal.state != "succeeded" or goal.digest is None:
+            continue
+        try:
+            extras[at] = deliver_goal(session, goal, out, quiet=options.json)
+        except CoordinatorUnreachable:
+            raise
+        except VoxError as error:
+            errors.append(error)
+            extras[at] = {"state": "failed"}
+    texts = None if request is None else request.texts
+    if options.json:
+        document = result_to_json(result, extras)
+        document["errors"] = [each.to_json() for each in errors]
+        if errors and document["state"] == "succeeded":
+            document["state"] = "partial" if len(errors) < len(result.goals) else "failed"
+        emit(document)
+    for each in errors:
+        click.echo(render_error(each, texts), err=True)
+    if not options.quiet and not options.json:
+        click.echo(ending(result), err=True)
+    if str(result.state) == "cancelled":
+        return 5
+    return 1 if errors or str(result.state) != "succeeded" else 0
+
+
+def deliver_goal(session: Session, goal: Any, out: Path, *, quiet: bool) -> dict[str, Any]:
+    """Write or print one goal; return what JSON says of it."""
+    from client.saves import write_save
+    from vox.imgql.show import show_value
+    from vox.operators.codec import decode_value
+
+    if goal.kind == "print":
+        value: Any = decode_value(session.engine.read(goal.digest))
+        if not quiet:
+            click.echo(f"{goal.label}={show_value(value)}")
+        return {"value": plain(value)}
+    if goal.file is None:
+        raise OutputError(f"{goal.label} has no file to write", hint="a mistake in vox; please report it")
+    path = write_save(session.engine.read(goal.file), goal.label, out)
+    if not quiet:
+        click.echo(f"saved {path}", err=True)
+    return {"path": str(path)}
+
+
+def ending(result: Any) -> str:
+    """Say in one line how an execution ended."""
+    counts = result.nodes
+    parts = [f"{counts.computed} computed", f"{counts.reused} reused"]
+    parts += [f"{getattr(counts, k)} {k}" for k in ("fetched", "failed", "skipped") if getattr(counts, k)]
+    head = f"{result.state} in {result.seconds:.2f} s: {counts.total} nodes, {', '.join(parts)}"
+    return f"{head} (execution {result.execution})"
+
+
+def show_plan(session: Session, request: Request, running: Running, options: Options) -> int:
+    """Print what a submission would do."""
+    document = session.engine.plan(request, running.config)
+    if options.json:
+        emit(document)
+        return 0
+    nodes = document["nodes"]
+    for goal in document["goals"]:
+        state = "known" if goal.get("known") else "to compute"
+        click.echo(f"{goal['kind']} {goal['label']}: {state}")
+    line = f"{nodes['total']} nodes: {nodes['to_compute']} to compute, {nodes['reused']} reused"
+    if nodes.get("fetchable"):
+        line += f", {nodes['fetchable']} to fetch"
+    click.echo(line)
+    return 0
+
+
+def save_graphs(request: Request, dot: Path | None, graph: Path | None, syntax: Path | None) -> None:
+    """Write what VoxLogicA-2's flags ask for."""
+    from client.graphs import plan_document, plan_dot
+    from client.saves import write_file
+
+    if dot is not None:
+        write_file(dot, [plan_dot(request.plan).encode()])
+    if graph is not None:
+        write_file(graph, [json.dumps(plan_document(request.plan), indent=1).encode()])
+    if syntax is not None:
+        write_file(syntax, [request.printed().encode()])
+
+
+def warn(request: Request) -> None:
+    """Show what the checker found strange but right."""
+    from vox.imgql.diagnostics import render_all
+
+    if request.plan.warnings:
+        click.echo(render_all(request.plan.warnings, request.texts), err=True)
+
+
+def warnings_json(request: Request) -> list[object]:
+    """Return the checker's warnings as JSON."""
+    return [item.to_json() for item in request.plan.warnings if hasattr(item, "to_json")]
+
+
+def plain(value: Any) -> Any:
+    """Return a scalar as JSON knows it: infinities and NaN as text."""
+    return str(value) if isinstance(value, float) and value - value != 0.0 else value
+
+
+def emit(document: Mapping[str, Any]) -> None:
+    """Print one JSON document."""
+    sys.stdout.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
