@@ -60,10 +60,22 @@ def otsu_threshold(values: Voxels, bins: int) -> np.float32:
     low, high = float(numbers.min()), float(numbers.max())
     if not math.isfinite(high - low) or low == high:
         return infinite
-    high += (high - low) / (100 * bins)
-    edges = low + (high - low) / bins * np.arange(bins + 1, dtype=np.float64)
+    edges = _bin_edges(low, high, bins)
     counts = np.bincount(np.searchsorted(edges, numbers, side="right") - 1, minlength=bins)[:bins]
     return np.float32(edges[_best_split(counts, edges) + 1])
+
+
+def _bin_edges(low: float, high: float, bins: int) -> NDArray[np.float64]:
+    """Return the edges of equal bins from `low` to a hundredth of a bin beyond `high`.
+
+    ITK reckons the width of a bin in float32; ties between splits are decided by it, so we do the same.
+    """
+    top = high + (high - low) / bins / 100
+    with np.errstate(over="ignore"):
+        width = (np.float32(top) - np.float32(low)) / np.float32(bins)
+    edges = low + (np.arange(bins + 1, dtype=np.float32) * width).astype(np.float64)
+    edges[-1] = top
+    return edges
 
 
 def _best_split(counts: NDArray[np.int64], edges: NDArray[np.float64]) -> int:
