@@ -80,9 +80,17 @@ class ProgramError(VoxError):
     exit_status = 2
     http_status = 422
 
-    def __init__(self, message: str, *, diagnostics: Sequence[object] = (), hint: str = "") -> None:
-        super().__init__(message, hint=hint)
+    def __init__(
+        self, message: str, *, diagnostics: Sequence[object] = (), hint: str = "", code: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, code=code)
         self.diagnostics = tuple(diagnostics)
+
+    @property
+    def spans(self) -> Sequence[Span]:
+        """Where the findings are, in their order."""
+        places = (getattr(diagnostic, "span", None) for diagnostic in self.diagnostics)
+        return tuple(place for place in places if isinstance(place, Span))
 
 
 class InputError(VoxError):
