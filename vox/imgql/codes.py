@@ -48,7 +48,7 @@ CODES: dict[str, str] = {
     "A loaded image is a model: `intensity`, `red`, `green`, `blue` and `alpha` give its numbers.",
     PRINT_TYPE: "Only numbers, booleans and strings are printed; images are saved.",
     SAVE_TYPE: "Only models, images and masks are saved; numbers are printed.",
-    SAVE_NAME: "The name of a saved file ends in .nii, .nii.gz, .png, .jpg or .bmp, which chooses its format.",
+    SAVE_NAME: "A saved file's name ends in .nii, .nii.gz, .png, .jpg or .bmp, which chooses its format.",
     SAVE_DIMENSION: "PNG, JPEG and BMP files are flat: an image of three dimensions needs .nii or .nii.gz.",
     IMPORT_MISSING: "An imported file is neither beside the program, nor in the working folder, nor in the "
     "library, with or without the ending .imgql.",
@@ -56,10 +56,10 @@ CODES: dict[str, str] = {
     NO_MODEL: "The size of the result comes from the first loaded image, and the program loads none.",
     GEOMETRY: "All images of a program have the same size as the first that is loaded.",
     DIALECT: "The construct belongs to the V2 dialect of the language, which this version does not run.",
-    FAMILY: "The program is about another kind of model (graphs, polyhedra, posets); this engine knows images.",
+    FAMILY: "The program is about other models (graphs, polyhedra, posets); this engine knows images.",
     PARAMETER_UNKNOWN: "A parameter is given that the program has no use for.",
-    PARAMETER_VALUE: "A parameter can replace a `let` of a literal or the path of a `load`, by a value of the "
-    "same type, or fill a name that the program leaves open.",
+    PARAMETER_VALUE: "A parameter can replace a `let` of a literal or the path of a `load`, by a value of "
+    "the same type, or fill a name that the program leaves open.",
     TOO_LARGE: "The program expands beyond what one plan may hold.",
     UNKNOWN_OPERATOR: "An operator symbol is used that neither the program nor the language defines. "
     "Neighbouring symbols and capitals are read as one operator: put spaces between them.",

@@ -68,7 +68,7 @@ def compile_bundle(bundle: Bundle, resolve: Resolve, *, parameters: Mapping[str,
 def check_bundle(
     bundle: Bundle, resolve: Resolve | None = None, *, parameters: Mapping[str, Parameter] = {}
 ) -> list[Diagnostic]:
-    """Return everything that is wrong or doubtful; without `resolve`, images are taken to be there and fit."""
+    """Return everything that is wrong or doubtful; without `resolve`, images are taken to be there."""
     return _Compiler(bundle, resolve, parameters).run()[1]
 
 
@@ -108,7 +108,7 @@ class _Compiler:
     # -------------------------------------------------------------------------------------- declarations
 
     def declare(self, program: Program) -> None:
-        """Number all declarations: the prelude's, the parameters', the program's with its imports in place."""
+        """Number all declarations: prelude, parameters, then the program with its imports in place."""
         findings, main = self.findings, program.source
         self.take_in(PRELUDE, seen := {PRELUDE})
         findings.add(self.bundle.parsed(main.name)[1])
@@ -176,9 +176,13 @@ class _Compiler:
             changed = replacement(command, given)
             if changed is not None:
                 value = type(value)(changed, value.start, value.end)  # type: ignore[arg-type]
-        library = is_library(name)
         self.scope.declare(
-            command.name, source, command.at, formals=command.formals, value=value, library=library
+            command.name,
+            source,
+            command.at,
+            formals=command.formals,
+            value=value,
+            library=is_library(name),
         )
 
     def imported(self, command: Import, source: SourceText) -> str | None:

@@ -121,7 +121,8 @@ def program_error(diagnostics: Sequence[Diagnostic]) -> ProgramError:
     first = errors[0]
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     where = f"{place_of(first.span)}: " if first.span else ""
-    return ProgramError(f"{where}{first.message}{more}", diagnostics=diagnostics, hint=first.help)
+    message = f"{where}{first.message}{more}"
+    return ProgramError(message, diagnostics=diagnostics, hint=first.help, code=first.code)
 
 
 def settle(diagnostics: Iterable[Diagnostic], alone: Sequence[str] = ()) -> list[Diagnostic]:
@@ -151,5 +152,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if len(name) > 64:
         return ""
     candidates = sorted({k for k in known if k != name and abs(len(k) - len(name)) <= 3})[:5000]
-    near = get_close_matches(name, candidates, n=1, cutoff=0.7)
+    near = get_close_matches(name, candidates, n=1, cutoff=0.75)
     return f"did you mean `{near[0]}`?" if near else ""

@@ -95,7 +95,8 @@ FAMILY_NAMES = frozenset(["ap", "eta", "gamma", "bnear", "frame", "until"])
 _IN_QUOTES = r'//[^\n]*+|"[^"]*+"'
 _V2 = re.compile(
     rf"""{_IN_QUOTES}
-    |^[ \t]*+(?P<bare>(?!(?:{"|".join(COMMANDS)})\b)[A-Za-z_][\w.]*+[ \t]*+(?:\([^()"\n]*+\)[ \t]*+)?=(?![=>.+*/<!&|-]))
+    |^[ \t]*+(?P<bare>(?!(?:{"|".join(COMMANDS)})\b)[A-Za-z_][\w.]*+
+        [ \t]*+(?:\([^()"\n]*+\)[ \t]*+)?=(?![=>.+*/<!&|-]))
     |(?P<loop>\b(?:for|filter)[ \t]+\w++[ \t]+in\b)
     |(?P<fold>\bfold[ \t]++(?:max|min|[-+*/&|]++)[ \t])
     |(?P<system>\$[a-z]\w*+)

@@ -1,4 +1,4 @@
-"""A program and everything it imports, gathered into one parcel that can be sent elsewhere and compiled there.
+"""A program and everything it imports, gathered into one parcel that can be sent away and compiled there.
 
 An import is looked for beside the importing file, then in the working folder, then in the library of the
 language, each with and without `.imgql`. Every file is taken in once.
@@ -57,10 +57,10 @@ class Bundle:
 
     def parsed(self, name: str) -> Parsed:
         """Return the tree and the syntax errors of one of the files; it is parsed once."""
-        if name.startswith(_LIBRARY_PREFIX):
+        main = name == self.main.name
+        if is_library(name) and not main:
             return _library(name)
         if name not in self._parsed:
-            main = name == self.main.name
             source = self.main if main else SourceText(name, self.sources[name])
             self._parsed[name] = parse(source, imported=not main)
         return self._parsed[name]
@@ -101,7 +101,7 @@ class Bundle:
             raise ProgramError(f"not a program with its imports: {error}") from error
 
         def read(file: str, asked: str) -> SourceText | None:
-            found = imports.get((file, asked))
+            found = imports.get((file, asked), "")
             return SourceText(found, sources[found]) if found in sources else None
 
         return collect(SourceText(name, text), read, parameters=parameters)
@@ -119,11 +119,14 @@ def collect(main: SourceText, read: Read, *, parameters: Mapping[str, Parameter]
             if not isinstance(command, Import) or (name, command.path.value) in imports:
                 continue
             asked = command.path.value
-            found = read(name, asked) or library(asked)
+            found = read(name, asked)
+            # A file from outside cannot pass for the library's.
+            if found is None or is_library(found.name):
+                found = library(asked)
             if found is None or len(imports) >= IMPORTS_MAX:
                 continue
             imports[name, asked] = found.name
-            if found.name not in parsed and not found.name.startswith(_LIBRARY_PREFIX):
+            if found.name not in parsed and not is_library(found.name):
                 sources[found.name] = found.text
                 parsed[found.name] = parse(found, imported=True)
                 waiting.append(found.name)
@@ -230,7 +233,8 @@ def library_files() -> tuple[Path, ...]:
 @cache
 def library_source(name: str) -> SourceText:
     """Return a file of the library by the name that `library` gave it."""
-    return SourceText(name, (_LIBRARY / name.removeprefix(_LIBRARY_PREFIX)).read_text(encoding="utf-8"))
+    files = {_LIBRARY_PREFIX + path.name: path for path in library_files()}
+    return SourceText(name, files[name].read_text(encoding="utf-8"))
 
 
 def is_library(name: str) -> bool:

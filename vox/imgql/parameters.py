@@ -18,26 +18,24 @@ from vox.imgql.syntax import Boolean, Call, Let, Load, Number, Print, Program, S
 Parameter: TypeAlias = "str | float | bool"
 Filled: TypeAlias = "tuple[str, str | float | bool]"
 
-_IMAGE_ENDINGS = tuple(
-    [
-        ".nii",
-        ".nii.gz",
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".bmp",
-        ".tif",
-        ".tiff",
-        ".mha",
-        ".mhd",
-        ".nrrd",
-        ".nhdr",
-        ".hdr",
-        ".img",
-        ".img.gz",
-        ".mnc",
-        ".dcm",
-    ]
+_IMAGE_ENDINGS = (
+    ".nii",
+    ".nii.gz",
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".mha",
+    ".mhd",
+    ".nrrd",
+    ".nhdr",
+    ".hdr",
+    ".img",
+    ".img.gz",
+    ".mnc",
+    ".dcm",
 )
 _number = re.compile(
     r"[+-]?(?:[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|inf(?:inity)?|nan)", re.IGNORECASE
@@ -118,7 +116,7 @@ def _check_lets(program: Program, lets: list[Let], value: Parameter) -> list[Dia
         Diagnostic(
             "error",
             codes.PARAMETER_VALUE,
-            f"the parameter `{let.name}` has the value {value!r}, which is no {type(let.value).__name__.lower()}",
+            f"the parameter `{let.name}` is {value!r}, which is no {type(let.value).__name__.lower()}",
             source.span(let.value.start, let.value.end),
             "replaces this",
         )

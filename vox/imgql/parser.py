@@ -229,13 +229,10 @@ class _Parser(Scanner):
             return None
         if token.kind == "word":
             return self.word(frames, token)
-        if token.text == "(":
-            frames.append(_Frame("(", "", token.start, token.start))
-            return None
-        if token.text == "[":
-            self.v2("array", token)
-        after = f" after `{frames[-1].pending[-1].name}`" if frames[-1].pending else ""
-        self.expected(token, f"an expression{after}")
+        if token.text != "(":
+            self.no_operand(frames, token)
+        frames.append(_Frame("(", "", token.start, token.start))
+        return None
 
     def word(self, frames: list[_Frame], token: Token) -> Expression | None:
         if token.text in ("true", "false"):
@@ -244,8 +241,7 @@ class _Parser(Scanner):
             line_start = self.text.rfind("\n", 0, token.start) + 1
             if token.text == "let" and self.text[line_start : token.start].strip():
                 self.v2("let-in", token)
-            after = f" after `{frames[-1].pending[-1].name}`" if frames[-1].pending else ""
-            self.expected(token, f"an expression{after}")
+            self.no_operand(frames, token)
         if token.text in ("for", "filter", "fold") and _sequence_ahead(self.text, token.start):
             self.v2("fold" if token.text == "fold" else "loop", token)
         if self.peek() != "(":
@@ -304,6 +300,12 @@ class _Parser(Scanner):
         return operand
 
     # -------------------------------------------------------------------------------------------- errors
+
+    def no_operand(self, frames: list[_Frame], token: Token) -> NoReturn:
+        if token.text == "[":
+            self.v2("array", token)
+        pending = frames[-1].pending
+        self.expected(token, f"an expression after `{pending[-1].name}`" if pending else "an expression")
 
     def unclosed(self, frames: list[_Frame], token: Token, close: str) -> NoReturn:
         frame = frames[-1]

@@ -41,7 +41,10 @@ def show_command(command: Command) -> str:
 
 
 def show_expression(expression: Expression) -> str:
-    """Return an expression's text. An operator takes all that follows it, so only its left side is closed in."""
+    """Return an expression's text.
+
+    An operator takes all that follows it, so only its left side is ever closed in.
+    """
     out: list[str] = []
     todo: list[str | Expression] = [expression]
     while todo:

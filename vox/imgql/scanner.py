@@ -15,7 +15,7 @@ OPERATOR_CHARACTERS = "#;:_'.|!$%&/^=*+<>?@~\\`-"
 
 # Possessive quantifiers keep every pattern linear whatever the text.
 _SKIP = r"(?:[ \t\r\n]++|//[^\n]*+)*+"
-# A lower-case letter first, as in V1. Beyond V1, underscores inside and before, so far as letters or digits follow.
+# A lower-case letter first, as in V1. Beyond V1, underscores inside and before, if letters or digits follow.
 _WORD = r"(?:[^\W\d_A-Z]|_++[^\W\d_A-Z])(?:_*+[^\W_])*+"
 _OPERATOR = r"[A-Z" + re.escape(OPERATOR_CHARACTERS) + r"]++"
 _NUMBER = (
@@ -101,7 +101,7 @@ class Scanner:
 
 
 def number_of(text: str) -> float:
-    """Return the value of a number's text; hexadecimal ones beyond float64 are infinite, as decimal ones are."""
+    """Return the value of a number's text; beyond float64 it is infinite, hexadecimal or decimal."""
     if "x" in text or "X" in text:
         try:
             return float.fromhex(text)

@@ -9,7 +9,7 @@ from vox.operators.catalogue import CATALOGUE
 from vox.operators.registry import Operator
 from vox.plan import Type
 
-# Names that are spelt differently in the catalogue. The dot stands on the scalar's side; `n .<= i` is n <= i(v).
+# Names spelt differently in the catalogue. The dot stands on the scalar's side; `n .<= i` is n <= i(v).
 _SPELLINGS = {
     "./.": "num_div",
     ".*.": "num_mul",
