@@ -143,6 +143,7 @@ class Attestation:
             case [bytes(raw), bytes(key), bytes(signature), int(batch), int(index), list(path)] if (
                 len(key) == 32
                 and len(signature) == 64
+                and type(batch) is type(index) is int  # True is an int to a pattern, and another encoding
                 and 0 <= index < batch
                 and len(path) <= PATH_HASHES_MAX
                 and all(type(name) is bytes and len(name) == 32 for name in path)
