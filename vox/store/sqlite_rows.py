@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from vox.attest import Attestation
 from vox.digest import ActionId, Digest, NodeId
-from vox.store.chunks import Encoded
+from vox.store.chunks import EMPTY, Encoded
 from vox.store.contract import Result
 
 N = TypeVar("N", Digest, NodeId, ActionId)
@@ -168,10 +168,11 @@ def insert_claims(connection: sqlite3.Connection, claims: Sequence[Claim]) -> No
         ON CONFLICT (node) DO UPDATE
         SET action = excluded.action, output = excluded.output, size = excluded.size, claim = excluded.claim
         WHERE results.output <> excluded.output
-          AND EXISTS (SELECT 1 FROM blobs WHERE digest = excluded.output)
+          AND (excluded.output = ?6 OR EXISTS (SELECT 1 FROM blobs WHERE digest = excluded.output))
+          AND results.output <> ?6
           AND NOT EXISTS (SELECT 1 FROM blobs WHERE digest = results.output)
         """,
-        [(*row[:4], row[5]) for row in sorted(claims, key=lambda row: row[1])],
+        [(*row[:4], row[5], EMPTY.sha256) for row in sorted(claims, key=lambda row: row[1])],
     )
 
 
