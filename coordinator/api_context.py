@@ -55,8 +55,6 @@ class Context:
 
     Attributes
     ----------
-    compile
-        A submission to a plan: see `coordinator.api_models.Submission`.
     token
         Whether a bearer token is good; None when none is asked for.
     hosts
@@ -67,7 +65,6 @@ class Context:
     store: Store
     neighbours: Neighbours
     enrolment: Enrolment
-    compile: Callable[[Any], Plan]
     workers: Callable[[], Sequence[WorkerInfo]]
     token: Callable[[str], bool]
     token_needed: bool

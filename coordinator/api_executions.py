@@ -68,7 +68,7 @@ class GoalUnknown(UsageError):
 def submit(request: Request, body: Submission) -> Response:
     """Run a program; `dry_run` only tells what would be done."""
     here = context(request)
-    plan = here.compile(body)
+    plan = body.plan()
     if body.dry_run:
         return _preview(here, plan)
     absent = here.store.missing([node.digest for _, node in plan if isinstance(node, Source)])
@@ -90,9 +90,9 @@ def execute_dynamic(request: Request, body: DynamicSubmission) -> Response:
 
 
 @router.post("/check")
-def check(request: Request, body: Submission) -> dict[str, Any]:
+def check(body: Submission) -> dict[str, Any]:
     """Parse and type-check a program; every finding comes back at once."""
-    plan = context(request).compile(body)
+    plan = body.plan()
     document = preview_document(plan, {})
     return {"schema": 1, "goals": document["goals"], "warnings": document["warnings"]}
 
@@ -101,7 +101,7 @@ def check(request: Request, body: Submission) -> dict[str, Any]:
 def preview(request: Request, body: Submission) -> Response:
     """Tell what would be computed and what is known."""
     here = context(request)
-    return _preview(here, here.compile(body))
+    return _preview(here, body.plan())
 
 
 @router.get("/executions")

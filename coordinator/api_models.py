@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from coordinator.contract import DynamicExecutionConfig
 from vox.digest import Digest
-from vox.errors import UsageError
+from vox.errors import InputError, Span, UsageError
 from vox.operators.values import Geometry, SourceInfo
+from vox.plan import Plan
 
 NAME_MAX = 4096
 PROGRAM_MAX = 8 * 2**20
@@ -80,9 +81,37 @@ class Submission(_Model):
     imports: dict[str, str] = Field(default_factory=dict, max_length=ITEMS_MAX)
     parameters: dict[str, bool | int | float | str] = Field(default_factory=dict, max_length=ITEMS_MAX)
     sources: dict[str, SourceModel] = Field(default_factory=dict, max_length=ITEMS_MAX)
-    dialect: Literal["v1", "v2", "auto"] = "auto"
     config: ConfigModel = Field(default_factory=ConfigModel)
     dry_run: bool = False
+
+    def plan(self) -> Plan:
+        """Parse, check and reduce the program.
+
+        Raises
+        ------
+        ProgramError
+            With every finding.
+        InputError
+            If a load names no source.
+        """
+        from vox.imgql import SourceText, collect, compile_bundle
+
+        def read(_: str, asked: str) -> SourceText | None:
+            text = self.imports.get(asked)
+            return None if text is None else SourceText(asked, text)
+
+        def resolve(path: str, span: Span) -> SourceInfo:
+            found = self.sources.get(path)
+            if found is None:
+                raise InputError(
+                    f"the program loads {path!r}, which was not sent with it",
+                    hint="name its blob under `sources`",
+                    span=span,
+                )
+            return found.value()
+
+        bundle = collect(SourceText(self.filename, self.program), read, parameters=self.parameters)
+        return compile_bundle(bundle, resolve, parameters=self.parameters)
 
 
 class DynamicSubmission(_Model):

@@ -19,9 +19,10 @@ from distributed import Client, Scheduler
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 from coordinator.contract import HandsListener, WorkerInfo
+from p2p.identity import Membership
 from vox.errors import AddressInUse, ClusterError, VoxError
 from vox.fragment import Fragment, Report
-from worker.plugin import CANCEL, LEAVING, TlsFiles, configure_dask, run_fragment, security_of
+from worker.plugin import CANCEL, LEAVING, configure_dask, run_fragment, security_of
 
 log = logging.getLogger("vox.coordinator")
 
@@ -74,8 +75,8 @@ class DaskHands:
     ----------
     host, port
         Where the scheduler listens; port 0 takes a free one.
-    files
-        The coordinator's membership of the cluster.
+    membership
+        The coordinator's place in its own cluster.
 
     Raises
     ------
@@ -83,9 +84,9 @@ class DaskHands:
         If another process holds the port.
     """
 
-    def __init__(self, host: str, port: int, files: TlsFiles) -> None:
+    def __init__(self, host: str, port: int, membership: Membership) -> None:
         configure_dask()
-        self._security = security_of(files)
+        self._security = security_of(membership)
         self._listener: HandsListener | None = None
         self._hands: dict[str, _Hand] = {}
         self._closing = False

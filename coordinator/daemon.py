@@ -66,7 +66,7 @@ class CoordinatorDaemon:
             configure_logs(settings.log_file)
             # The port first: it is what goes wrong most, and fastest to tell.
             listener = stack.enter_context(_listening(settings.host, settings.http_port))
-            parts = open_parts(settings)
+            parts = open_parts(settings, listener.getsockname()[1])
             stack.callback(parts.close)
             token = own_token(settings)
             server = stack.enter_context(self._serving(listener, parts))
@@ -106,7 +106,6 @@ class CoordinatorDaemon:
                 store=parts.store,
                 neighbours=parts.neighbourhood,
                 enrolment=parts.enrolment,
-                compile=parts.compile,
                 workers=lambda: parts.hands.workers,
                 token=is_good,
                 token_needed=settings.token_needed,

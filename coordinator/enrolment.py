@@ -39,6 +39,8 @@ class Enrolment:
         self._authority = ClusterAuthority.load_or_create(directory)
         self.tokens = JoinTokens(directory, self._authority.fingerprint)
         self._doors = doors
+        # Told of every new member's certificate: what it signs is believed from then on.
+        self.introduce: Callable[[bytes, Sequence[str], str], object] = lambda *_: None
         self._members_path = directory / "members.json"
         self._lock = threading.Lock()
 
@@ -80,6 +82,7 @@ class Enrolment:
         certificate = self._authority.issue(request["request"].encode(), proof, public_key)
         self.tokens.redeem(request["token"])
         self._remember(str(peer_of_certificate(certificate)), request["name"])
+        self.introduce(certificate, (), request["name"])
         return {**self.authority(), "member": certificate.decode()}
 
     def members(self) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from p2p.authority import parse_token
 from p2p.identity import Identity, Membership
 from vox import runfile
 from vox.daemons import configure_logs
@@ -42,10 +43,11 @@ class WorkerDaemon:
     Parameters
     ----------
     find
-        Looks for a coordinator when none is named; returns its URL or raises.
+        Looks for a coordinator when none is named, given the first digits of its cluster's fingerprint;
+        returns its URL or raises.
     """
 
-    def __init__(self, settings: WorkerSettings, find: Callable[[], str]) -> None:
+    def __init__(self, settings: WorkerSettings, find: Callable[[str], str]) -> None:
         self._settings = settings
         self._find = find
         self._joined_once = False
@@ -74,9 +76,12 @@ class WorkerDaemon:
         """Return the coordinator and the place in its cluster, enrolling where that is needed."""
         token = self._settings.token
         membership = Membership.load(identity.directory)
-        coordinator = self._settings.coordinator or self._remembered(membership) or self._find()
-        wanted = enrolment.parse_token(token) if token else None
-        if membership is not None and (wanted is None or wanted.recognises(membership.cluster)):
+        wanted = parse_token(token) if token else None
+        if membership is not None and wanted is not None and not wanted.recognises(membership.cluster):
+            membership = None  # told to go elsewhere
+        cluster = wanted.fingerprint if wanted is not None else membership.cluster if membership else ""
+        coordinator = self._settings.coordinator or self._remembered(membership) or self._find(cluster)
+        if membership is not None:
             return coordinator, membership
         if not token:
             raise NotAllowed(
@@ -149,12 +154,11 @@ class WorkerDaemon:
 
         plugin.configure_dask()
         parts.met(doors.peer)
-        files = plugin.TlsFiles(membership.ca_file, membership.certificate_file, membership.key_file)
         hand = plugin.RunnerPlugin(parts.runner)
         with tempfile.TemporaryDirectory(prefix="dask-", dir=self._settings.directory) as scratch:
             worker = plugin.create_worker(
                 doors.scheduler,
-                files,
+                membership,
                 hand,
                 name=self._settings.name,
                 host=host,

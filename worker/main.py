@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -99,8 +99,8 @@ def leave(name: str) -> None:
     if not found:
         raise ClusterError("no such worker is running here", hint="see `vox-worker status`", code="E0808")
     for document in found:
-        path = _run_file(document["name"])
-        if not stop_process(int(document["pid"]), LEAVE_S, lambda path=path: runfile.read(path) is not None):
+        is_running = partial(_is_running, _run_file(document["name"]))
+        if not stop_process(int(document["pid"]), LEAVE_S, is_running):
             raise ClusterError(f"worker {document['name']} does not end", hint="its log says more")
         click.echo(f"{document['name']} left", err=True)
 
@@ -131,17 +131,25 @@ def _running() -> list[dict[str, Any]]:
     return [document for path in paths if (document := runfile.read(path)) is not None]
 
 
+def _is_running(path: Path) -> bool:
+    return runfile.read(path) is not None
+
+
 def _run_file(name: str) -> Path:
     from worker.settings import workers_dir
 
     return workers_dir() / name / "worker.json"
 
 
-def _find_coordinator() -> str:
-    from p2p.discovery import find_coordinators
+def _find_coordinator(cluster: str) -> str:
+    from p2p.discovery import find_coordinators, interfaces_of
 
-    for found in find_coordinators(FIND_S):
-        return str(found)
+    # A coordinator of this machine alone announces itself on loopback only.
+    interfaces = list(dict.fromkeys([*interfaces_of(""), "127.0.0.1"]))
+    for found in find_coordinators(FIND_S, interfaces):
+        if found.cluster.startswith(cluster):
+            scheme = "http" if found.properties.get("tls") == "0" else "https"
+            return f"{scheme}://{found.address}"
     raise CoordinatorUnreachable(
         "no coordinator was found in the local network",
         hint="name one: `vox-coordinator start` prints the line to join with",

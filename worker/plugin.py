@@ -12,7 +12,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any, Protocol
@@ -20,6 +19,7 @@ from typing import Any, Protocol
 import dask
 from distributed import Security, Worker, WorkerPlugin, get_worker
 
+from p2p.identity import Membership
 from vox.fragment import Fragment, Report
 
 log = logging.getLogger("vox.worker")
@@ -55,15 +55,6 @@ DASK_SETTINGS: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """Where a member of the cluster keeps the authority's certificate, its own, and its key."""
-
-    authority: Path
-    certificate: Path
-    key: Path
-
-
 class FragmentRunner(Protocol):
     """What runs fragments: worker.runner.Runner."""
 
@@ -82,14 +73,14 @@ def configure_dask() -> None:
         logger.setLevel(logging.WARNING if name != "distributed.client" else logging.ERROR)
 
 
-def security_of(files: TlsFiles) -> Security:
+def security_of(membership: Membership) -> Security:
     """Return mutual TLS 1.3 for every part that a member of the cluster can play."""
     import ssl
 
-    pair = (str(files.certificate), str(files.key))
+    pair = (str(membership.certificate_file), str(membership.key_file))
     return Security(
         require_encryption=True,
-        tls_ca_file=str(files.authority),
+        tls_ca_file=str(membership.ca_file),
         tls_min_version=ssl.TLSVersion.TLSv1_3,
         **{f"tls_{part}_cert": pair[0] for part in ("scheduler", "worker", "client")},
         **{f"tls_{part}_key": pair[1] for part in ("scheduler", "worker", "client")},
@@ -165,7 +156,7 @@ class RunnerPlugin(WorkerPlugin):  # type: ignore[misc]
 
 def create_worker(
     scheduler: str,
-    files: TlsFiles,
+    membership: Membership,
     plugin: RunnerPlugin,
     *,
     name: str,
@@ -183,7 +174,7 @@ def create_worker(
         name=name,
         host=host,
         nthreads=threads,
-        security=security_of(files),
+        security=security_of(membership),
         plugins=(plugin,),
         startup_information={"vox": lambda _: {"peer": peer}},
         memory_limit=0,

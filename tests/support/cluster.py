@@ -73,6 +73,8 @@ class Cluster:
         home = self.folder / machine
         home.mkdir(parents=True, exist_ok=True)
         return kept | {
+            # Whether or not the project is installed, what is tested is this tree.
+            "PYTHONPATH": str(Path(__file__).parents[2]),
             "VOX_STATE_DIR": str(home / "state"),
             "VOX_CONFIG_DIR": str(home / "config"),
             "VOX_STORE_PATH": str(home / "store"),
