@@ -1,4 +1,4 @@
-"""Every operator once more, from its definition: voxel by voxel, slow, and written without looking at the kernels.
+"""Every operator once more, from its definition: voxel by voxel, slow, and without looking at the kernels.
 
 Masks are boolean arrays `[z, y, x]`, images float32 arrays of the same shape; a 2D image is one plane, and
 `dimension` says which of the two it is.

@@ -8,7 +8,7 @@ import tempfile
 import threading
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ _MEDIA_TYPES = {
 }
 _FORMATS_HINT = "vox reads NIfTI, NRRD, MetaImage, PNG, JPEG, BMP, TIFF and what else SimpleITK knows"
 _BLOCK_BYTES = 1 << 20
-_stderr = threading.Lock()
+_terminal = threading.Lock()
 
 
 def read_image(path: str | os.PathLike[str]) -> Image:
@@ -152,26 +152,23 @@ def _check_nifti(named: str) -> None:
 def _silence(named: str) -> Iterator[None]:
     """Keep what C libraries print about a picture off the terminal.
 
-    Only for the picture formats: libjpeg and its like write to file descriptor 2 on their own, and for that
-    moment nothing else can be said there. NIfTI files have been checked before; ITK's warnings are off.
+    Only for the picture formats: libjpeg and its like write to the file descriptors of stdout and stderr on
+    their own, and for that moment nobody else can write there. NIfTI files have been checked before; ITK's
+    own warnings are switched off.
     """
     if named.lower().endswith((".nii", ".nii.gz", ".mha", ".mhd", ".nrrd")):
         yield
         return
-    with _stderr:
-        try:
-            kept = os.dup(2)
-        except OSError:
-            yield
-            return
+    with _terminal, ExitStack() as stack:
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        try:
-            os.dup2(nowhere, 2)
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            os.close(nowhere)
+        stack.callback(os.close, nowhere)
+        for stream in (1, 2):
+            with suppress(OSError):  # a daemon may have closed it
+                kept = os.dup(stream)
+                stack.callback(os.close, kept)
+                stack.callback(os.dup2, kept, stream)
+                os.dup2(nowhere, stream)
+        yield
 
 
 def _value(named: str, image: SimpleITK.Image) -> Image:
