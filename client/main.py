@@ -117,8 +117,8 @@ def _report(error: VoxError, arguments: list[str] | None) -> int:
     from client.render import render_error
 
     click.echo(render_error(error, getattr(error, "sources", None)), err=True)
-    document = error.to_json()
-    _json_error(arguments, document)
+    found = [item.to_json() for item in getattr(error, "diagnostics", ()) if hasattr(item, "to_json")]
+    _json_error(arguments, *(found or [error.to_json()]))
     if _verbose(arguments):
         import traceback
 
@@ -126,11 +126,11 @@ def _report(error: VoxError, arguments: list[str] | None) -> int:
     return error.exit_status
 
 
-def _json_error(arguments: list[str] | None, document: dict[str, object]) -> None:
+def _json_error(arguments: list[str] | None, *errors: dict[str, object]) -> None:
     if "--json" in (sys.argv[1:] if arguments is None else arguments):
         import json
 
-        click.echo(json.dumps({"schema": 1, "errors": [document]}, indent=1))
+        click.echo(json.dumps({"schema": 1, "errors": list(errors)}, indent=1))
 
 
 def _verbose(arguments: list[str] | None) -> bool:

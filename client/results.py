@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from coordinator.contract import ExecutionResult, GoalResult, NodeCounts
+from coordinator.contract import ExecutionProgress, ExecutionResult, GoalResult, NodeCounts
 from vox.digest import Digest, NodeId
 from vox.events import State
 from vox.plan import Type
@@ -43,10 +43,13 @@ def goal_from_json(document: Mapping[str, Any]) -> GoalResult:
     )
 
 
-def result_to_json(result: ExecutionResult, extras: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+def result_to_json(
+    result: ExecutionResult | ExecutionProgress, extras: Mapping[int, Mapping[str, Any]]
+) -> dict[str, Any]:
     """Write an execution as INTERFACES says; `extras` are fields of goals by position (value, path)."""
     goals = []
     for at, goal in enumerate(result.goals):
+        file = {} if goal.file is None else {"file": str(goal.file)}
         goals.append(
             {
                 "kind": goal.kind,
@@ -55,6 +58,7 @@ def result_to_json(result: ExecutionResult, extras: Mapping[int, Mapping[str, An
                 "node": str(goal.node),
                 "digest": None if goal.digest is None else str(goal.digest),
                 "type": str(goal.type),
+                **file,
                 **extras.get(at, {}),
             }
         )
@@ -65,5 +69,5 @@ def result_to_json(result: ExecutionResult, extras: Mapping[int, Mapping[str, An
         "seconds": round(result.seconds, 3),
         "nodes": result.nodes.to_json(),
         "goals": goals,
-        "errors": list(result.errors),
+        "errors": list(result.errors) if isinstance(result, ExecutionResult) else [],
     }

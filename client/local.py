@@ -1,0 +1,142 @@
+"""The engine in this process, as a session sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from client.results import result_to_json
+from vox.digest import Digest, NodeId
+from vox.errors import StoreUnusable, UsageError
+from vox.events import Event
+from vox.plan import Apply, Plan
+from vox.settings import state_dir, store_path
+from vox.store.contract import Blob, Store
+
+if TYPE_CHECKING:
+    from client.embedded import EmbeddedEngine
+    from client.request import Request
+    from coordinator.contract import DynamicExecutionConfig, ExecutionProgress, ExecutionResult
+    from vox.settings import Settings
+
+Buffer = bytes | memoryview
+
+
+class LocalEngine:
+    """A coordinator's engine over its store, without a coordinator. Closing it closes both."""
+
+    def __init__(self, coordinator: EmbeddedEngine, store: Store) -> None:
+        self.coordinator = coordinator
+        self.store = store
+
+    def missing(self, digests: Collection[Digest]) -> set[Digest]:
+        """Return those of `digests` whose blobs are not in the store."""
+        return self.store.missing(digests)
+
+    def put(self, digest: Digest, parts: Sequence[Buffer]) -> None:
+        """Keep a blob."""
+        self.store.put([Blob(digest, parts)], [])
+
+    def read(self, digest: Digest) -> Buffer:
+        """Return a blob, verified."""
+        return self.store.read(digest)
+
+    def submit(self, request: Request, config: DynamicExecutionConfig) -> str:
+        """Submit the plan; return the execution's name."""
+        return self.coordinator.submit(request.plan, config)
+
+    def plan(self, request: Request, config: DynamicExecutionConfig) -> dict[str, Any]:
+        """Return what a submission would do."""
+        return preview(request.plan, self.coordinator.known(request.plan) if config.reads else {})
+
+    def events(self, execution: str, after: int = 0) -> Iterator[tuple[int, Event]]:
+        """Yield numbered events up to the end."""
+        return self.coordinator.events(execution, after)
+
+    def wait(self, execution: str) -> ExecutionResult:
+        """Return the end."""
+        return self.coordinator.wait(execution)
+
+    def show(self, execution: str) -> dict[str, Any]:
+        """Return an execution as JSON."""
+        moment: ExecutionProgress | ExecutionResult = self.coordinator.get_progress(execution)
+        if moment.state.final:
+            moment = self.coordinator.wait(execution)
+        return result_to_json(moment, {})
+
+    def executions(self) -> list[dict[str, Any]]:
+        """Return every execution, newest first."""
+        return [result_to_json(moment, {}) for moment in self.coordinator.executions()]
+
+    def cancel(self, execution: str) -> bool:
+        """Ask for the end."""
+        return self.coordinator.cancel_execution(execution)
+
+    def node(self, name: str) -> dict[str, Any]:
+        """Return what is known of a node's result."""
+        try:
+            node = NodeId.parse(name)
+        except ValueError as error:
+            raise UsageError(f"{name[:80]!r} is not the name of a node", hint="node:<64 digits>") from error
+        found = self.store.results([node]).get(node)
+        if found is None:
+            raise UsageError(f"nothing is known of {name}", hint="submit the program that asks for it")
+        return {"schema": 1, "node": name, "digest": str(found.digest), "size": found.size}
+
+    def close(self) -> None:
+        """Let running kernels end, write everything down."""
+        self.coordinator.close()
+
+
+def preview(plan: Plan, known: Mapping[NodeId, object]) -> dict[str, Any]:
+    """Return what `vox plan --json` prints: what would be computed, and what is known already."""
+    needed: set[NodeId] = set()
+    stack = [goal.wanted for goal in plan.goals]
+    # The value of a save is a goal's result too: without it, its file alone would not be enough.
+    stack += [goal.node for goal in plan.goals]
+    while stack:
+        name = stack.pop()
+        if name not in needed:
+            needed.add(name)
+            if name not in known:
+                stack.extend(plan.inputs(name))
+    work = [name for name in needed if name not in known and isinstance(plan.nodes[name], Apply)]
+    return {
+        "schema": 1,
+        "nodes": {
+            "total": len(plan),
+            "reused": len(plan) - len(work),
+            "fetchable": 0,
+            "to_compute": len(work),
+        },
+        "goals": [
+            {
+                "kind": goal.kind,
+                "label": goal.label,
+                "node": str(goal.node),
+                "type": str(goal.type),
+                "known": goal.wanted in known,
+            }
+            for goal in plan.goals
+        ],
+        "estimate": {"seconds": None, "bytes": None},
+        "warnings": [item.to_json() for item in plan.warnings if hasattr(item, "to_json")],
+    }
+
+
+def open_engine(settings: Settings) -> LocalEngine:
+    """Open the store, the list of executions, and the engine over both."""
+    from client.embedded import embedded
+
+    memory = settings.store.backend == "memory"
+    folder = state_dir() / "embedded"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnusable(
+            f"cannot write {folder}: {error.strerror}", hint="set VOX_STATE_DIR to a folder of your own"
+        ) from error
+    engine = embedded(
+        None if memory else store_path(settings), settings, ledger_path=folder / "ledger.sqlite"
+    )
+    return LocalEngine(engine, engine.store)
