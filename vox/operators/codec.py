@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from vox.digest import Digest
 from vox.encoding import EncodingError, Term, decode_prefix, encode
-from vox.operators.values import FileBytes, Geometry, Image, Mask, Value
+from vox.operators.values import WORD_BITS, FileBytes, Geometry, Image, Mask, Value
 from vox.plan import Type
 
 if TYPE_CHECKING:
@@ -35,22 +35,14 @@ class CodecError(ValueError):
 
 def encode_value(value: Value) -> list[Buffer]:
     """Return the blob of `value` in parts, without copying the payload."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return [_header(_scalar_kind(value), {"value": value})]
-    if isinstance(value, Geometry):
-        return [_header("geometry", _geometry_fields(value))]
+    head = _head(value)
     if isinstance(value, FileBytes):
-        return [_header("file", {"media_type": value.media_type}), value.data]
+        return [head, value.data]
     if isinstance(value, Mask):
-        return [_header("mask", _geometry_fields(value.geometry)), _payload(value.words, "<u8")]
+        return [head, _payload(value.words, "<u8")]
     if isinstance(value, Image):
-        fields = {
-            **_geometry_fields(value.geometry),
-            "dtype": value.voxels.dtype.name,
-            "components": value.components,
-        }
-        return [_header("image", fields), _payload(value.voxels, value.voxels.dtype.newbyteorder("<").str)]
-    raise CodecError(f"{type(value).__name__} is not a value")
+        return [head, _payload(value.voxels, value.voxels.dtype.newbyteorder("<").str)]
+    return [head]
 
 
 def canonical(value: Value) -> Value:
@@ -86,23 +78,31 @@ def decode_value(blob: Buffer) -> Value:
         If the blob is not exactly one value in encoding v1.
     """
     kind, fields, start = read_header(blob)
-    payload = memoryview(blob)[start:]
     try:
-        if kind in ("null", "boolean", "integer", "number", "string"):
-            return _scalar(kind, fields, payload)
-        if kind == "file":
-            return FileBytes(_text(fields["media_type"]), bytes(payload))
-        geometry = _geometry(fields)
-        if kind == "geometry":
-            return geometry
-        if kind == "mask":
-            z, y, _ = geometry.shape
-            return Mask(geometry, _array(payload, "<u8", (z, y, geometry.words)))
-        if kind == "image":
-            return _image(geometry, fields, payload)
-    except (KeyError, TypeError, ValueError) as error:
+        value = _decoded(kind, fields, memoryview(blob)[start:])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CodecError(f"a damaged {kind}: {error}") from error
-    raise CodecError(f"an unknown kind of value: {kind}")
+    # One value has one encoding: no other fields, no integers for floats, nothing in the padding.
+    if _head(value) != bytes(blob[:start]):
+        raise CodecError(f"a {kind} that is not in canonical form")
+    return value
+
+
+def _decoded(kind: str, fields: dict[str, Any], payload: memoryview) -> Value:
+    if kind in ("null", "boolean", "integer", "number", "string"):
+        return _scalar(kind, fields, payload)
+    if kind == "file":
+        return FileBytes(_text(fields["media_type"]), bytes(payload))
+    if kind not in ("geometry", "mask", "image"):
+        raise ValueError("an unknown kind of value")
+    geometry = _geometry(fields)
+    if kind == "mask":
+        return _mask(geometry, payload)
+    if kind == "image":
+        return _image(geometry, fields, payload)
+    if payload:
+        raise ValueError("a geometry has no payload")
+    return geometry
 
 
 def read_header(blob: Buffer) -> tuple[str, dict[str, Any], int]:
@@ -128,6 +128,21 @@ def type_of(blob: Buffer) -> Type:
     if kind == "image":
         return Type.IMAGE if fields.get("components") == 1 else Type.MODEL
     return {"integer": Type.NUMBER, "null": Type.STRING}.get(kind) or Type(kind)
+
+
+def _head(value: Value) -> bytes:
+    if value is None or isinstance(value, bool | int | float | str):
+        return _header(_scalar_kind(value), {"value": value})
+    if isinstance(value, Geometry):
+        return _header("geometry", _geometry_fields(value))
+    if isinstance(value, FileBytes):
+        return _header("file", {"media_type": value.media_type})
+    if isinstance(value, Mask):
+        return _header("mask", _geometry_fields(value.geometry))
+    if isinstance(value, Image):
+        stored: dict[str, Term] = {"dtype": value.voxels.dtype.name, "components": value.components}
+        return _header("image", {**_geometry_fields(value.geometry), **stored})
+    raise CodecError(f"{type(value).__name__} is not a value")
 
 
 def _scalar_kind(value: bool | int | float | str | None) -> str:
@@ -192,6 +207,15 @@ def _array(payload: memoryview, dtype: str, shape: tuple[int, ...]) -> np.ndarra
     array = np.frombuffer(payload, dtype).reshape(shape)
     array.flags.writeable = False
     return array
+
+
+def _mask(geometry: Geometry, payload: memoryview) -> Mask:
+    z, y, _ = geometry.shape
+    words = _array(payload, "<u8", (z, y, geometry.words))
+    used = geometry.size[0] % WORD_BITS
+    if used and (words[..., -1] >> used).any():
+        raise ValueError("bits are set in the padding of rows")
+    return Mask(geometry, words)
 
 
 def _image(geometry: Geometry, fields: dict[str, Any], payload: memoryview) -> Image:
