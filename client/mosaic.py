@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 RESULT, TRUTH = (230, 159, 0), (86, 180, 233)
 _BACK, _TEXT = 12, (235, 235, 235)
-_TILE_PX, _GAP_PX, _TILES = 300, 8, 4
+_TILE_PX, _GAP_PX, _TILES = 320, 8, 4
+# Voxels of air that stay around the head.
+_MARGIN = 6
 # Letters of 3 x 5 dots, five rows from the top, one octal digit per row.
 _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ.=-:/ "
 _ROWS = (
@@ -71,11 +73,10 @@ def draw_mosaic(base: Image, mask: Image, truth: Image | None = None) -> NDArray
         rows.append([_slice(volumes, axis, at) for axis in (1, 2) for at in _spread(marked, 2, axis)])
     else:
         rows = [axial[:1]]
-    picture = np.concatenate([_row(row) for row in rows])
-    width = max(picture.shape[1], 420)
-    padded = np.full((picture.shape[0], width, 3), _BACK, np.uint8)
-    padded[:, : picture.shape[1]] = picture
-    return np.concatenate([padded, _legend(width, volumes)])
+    drawn = [_row(row) for row in rows]
+    width = max(420, *(row.shape[1] for row in drawn))
+    drawn = [_widened(row, width) for row in drawn]
+    return np.concatenate([*drawn, _legend(width, volumes)])
 
 
 def write_mosaic(base: Path, mask: Path, out: Path, truth: Path | None = None) -> None:
@@ -138,33 +139,53 @@ def _turned(base: Image, mask: Image, truth: Image | None) -> _Volumes:
 
     values = turn(base.voxels).astype(np.float32)
     lit = values[values > values.mean() * np.float32(0.2)] if values.any() else values
-    low, high = np.percentile(lit, [0.5, 99.7]) if lit.size else (0.0, 1.0)
+    low, high = np.percentile(lit, [0.5, 99.95]) if lit.size else (0.0, 1.0)
     grey = np.clip((values - min(low, values.mean())) / max(high - min(low, values.mean()), 1e-6), 0, 1)
-    return _Volumes(
+    turned = _Volumes(
         grey.astype(np.float32),
         turn(mask.voxels) != 0,
         None if truth is None else turn(truth.voxels) != 0,
         names,
         (spacing[order[2]], spacing[order[1]], spacing[order[0]]),
     )
+    return _cropped(turned)
+
+
+def _cropped(volumes: _Volumes) -> _Volumes:
+    """Leave out the air around the head: what is looked at should fill the tiles."""
+    import numpy as np
+
+    seen = (volumes.base > np.float32(0.15)) | volumes.mask
+    if volumes.truth is not None:
+        seen |= volumes.truth
+    box = []
+    for axis in range(3):
+        # Lines and specks of noise are not the head: at least a thousandth of the plane has to be lit.
+        others = tuple(other for other in range(3) if other != axis)
+        areas = seen.sum(axis=others)
+        lit = np.flatnonzero(areas * 1000 > seen.size // seen.shape[axis])
+        first, last = (int(lit[0]), int(lit[-1])) if lit.size else (0, seen.shape[axis] - 1)
+        box.append(slice(max(0, first - _MARGIN), min(seen.shape[axis], last + 1 + _MARGIN)))
+    cut = tuple(box)
+    return _Volumes(
+        volumes.base[cut],
+        volumes.mask[cut],
+        None if volumes.truth is None else volumes.truth[cut],
+        [names[part] for names, part in zip(volumes.names, box, strict=True)],
+        volumes.spacing,
+    )
 
 
 def _spread(mask: NDArray[np.bool_], count: int, axis: int = 0) -> list[int]:
-    """Choose slices through the part of an axis where the mask is, the fullest one among them."""
+    """Choose slices that part the mask along an axis into equal volumes: each goes through some of it."""
     import numpy as np
 
     others = tuple(other for other in range(3) if other != axis)
-    areas = mask.sum(axis=others)
-    used = np.flatnonzero(areas)
-    if not used.size:
-        middle = mask.shape[axis] // 2
-        return sorted({min(mask.shape[axis] - 1, middle + step) for step in range(count)})
-    first, last = int(used[0]), int(used[-1])
-    # Not the outermost slices: they hold a few voxels and tell nothing.
-    wanted = {round(first + (last - first) * (step + 1) / (count + 1)) for step in range(count)}
-    fullest = int(areas.argmax())
-    nearest = min(wanted, key=lambda at: abs(at - fullest))
-    return sorted((wanted - {nearest}) | {fullest})
+    volumes = np.cumsum(mask.sum(axis=others))
+    size, total = mask.shape[axis], int(volumes[-1])
+    if not total:
+        return sorted({min(size - 1, size * (step + 1) // (count + 1)) for step in range(count)})
+    return sorted({int(np.searchsorted(volumes, total * (step + 0.5) / count)) for step in range(count)})
 
 
 def _slice(volumes: _Volumes, axis: int, at: int) -> NDArray[np.uint8]:
@@ -221,6 +242,15 @@ def _row(tiles: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
         row[_GAP_PX // 2 : _GAP_PX // 2 + tile.shape[0], left : left + tile.shape[1]] = tile
         left += tile.shape[1] + _GAP_PX
     return row
+
+
+def _widened(row: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    import numpy as np
+
+    wide = np.full((row.shape[0], width, 3), _BACK, np.uint8)
+    left = (width - row.shape[1]) // 2
+    wide[:, left : left + row.shape[1]] = row
+    return wide
 
 
 def _legend(width: int, volumes: _Volumes) -> NDArray[np.uint8]:

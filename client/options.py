@@ -61,6 +61,7 @@ def common(coordinator: bool = True) -> Callable[[Command], Command]:
                 values.pop("verbose"),
                 values.pop("quiet"),
             )
+            _hush(options.verbose)
             return function(options=options, **values)
 
         flags = [
@@ -133,6 +134,18 @@ def parse_setting(text: str) -> tuple[str, str]:
     if not equals or not name.strip():
         raise UsageError(f"--set {text!r} is not NAME=VALUE", hint="for example --set threshold=0.95")
     return name.strip(), value
+
+
+def _hush(verbose: bool) -> None:
+    """Keep what parts write to their log off the terminal: people are told what they can mend."""
+    import logging
+
+    log = logging.getLogger("vox")
+    if verbose:
+        logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    elif not log.handlers:
+        log.addHandler(logging.NullHandler())
+        log.propagate = False
 
 
 def _duration(text: str) -> float:

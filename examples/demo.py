@@ -195,8 +195,11 @@ def run(environment: dict[str, str], *words: str, show: bool = True, quiet: bool
 
 
 def command(words: list[str]) -> list[str]:
-    """Return the command line of a program of this environment."""
-    return [str(BIN / words[0]), *words[1:]]
+    """Return the command line of a program of this environment, installed or only importable."""
+    script = BIN / words[0]
+    module = {"vox": "client.main", "vox-coordinator": "coordinator.main", "vox-worker": "worker.main"}
+    begin = [str(script)] if script.exists() else [sys.executable, "-m", module[words[0]]]
+    return [*begin, *words[1:]]
 
 
 def show_logs() -> None:
