@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.store_process import group
+from tests.support.store_process import STREAM_EVERY, group, stream
 from vox.digest import Digest
 from vox.store.sqlite import SqliteStore
 
@@ -34,6 +34,8 @@ def assert_whole(store: SqliteStore, writer: int, acknowledged: int) -> int:
             assert not results, f"group {number} has results without blobs"
             break
         assert len(results) == len(statements)
+        if number % STREAM_EVERY == 0:
+            assert store.missing([Digest.of(*stream(writer, number))]) == set()
         for digest, each in zip(digests, data, strict=True):
             assert bytes(store.read(digest)) == each
         present += 1
@@ -47,7 +49,7 @@ def test_a_killed_writer_loses_nothing_it_acknowledged(tmp_path: Path, seed: int
     assert process.stdout is not None
     # The first line tells that it is at work; the moment of the end is anywhere in a few groups' time.
     lines = [process.stdout.readline()]
-    time.sleep(random.Random(seed).uniform(0, 0.4))
+    time.sleep(random.Random(seed).uniform(0, 0.6))
     process.kill()
     lines += process.stdout.read().splitlines()
     process.wait(30)

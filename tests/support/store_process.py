@@ -1,10 +1,12 @@
 """A process that writes to a store until it is done or killed, telling what was acknowledged.
 
 `python -m tests.support.store_process FOLDER WRITER GROUPS`: prints the number of each group after `put`
-returned for it. A group is a handful of blobs of very different sizes and one claim for each.
+returned for it. A group is a handful of blobs of very different sizes and one claim for each; before every
+fourth group a stream too long for the memory is written.
 """
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support.stores import SIGNER, blob_of, noise, statement, stripes
@@ -13,6 +15,7 @@ from vox.store.contract import Blob
 from vox.store.sqlite import SqliteStore
 
 _SIZES = (40, 700, 30_000, 90_000, 1_500_000)
+STREAM_EVERY, _STREAM_PARTS = 4, 12
 
 
 def group(writer: int, number: int) -> tuple[list[bytes], list[Statement]]:
@@ -21,6 +24,11 @@ def group(writer: int, number: int) -> tuple[list[bytes], list[Statement]]:
     data = [noise(size, seed) for size in _SIZES] + [b"%d" % seed + stripes(300_000)]
     names = [f"{writer} {number} {index}" for index in range(len(data))]
     return data, [statement(name, each) for name, each in zip(names, data, strict=True)]
+
+
+def stream(writer: int, number: int) -> Iterator[bytes]:
+    """What is written before a group whose number is a multiple of STREAM_EVERY."""
+    return (noise(1 << 20, 7 * part + writer * 1_000_003 + number) for part in range(_STREAM_PARTS))
 
 
 def signed(writer: int, number: int) -> tuple[list[Blob], list[Attestation]]:
@@ -33,6 +41,8 @@ def main(folder: str, writer: str, groups: str) -> None:
     """Write."""
     store = SqliteStore(Path(folder))
     for number in range(int(groups)):
+        if number % STREAM_EVERY == 0:
+            store.write(stream(int(writer), number))
         store.put(*signed(int(writer), number))
         print(number, flush=True)
     store.close()

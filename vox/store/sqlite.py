@@ -152,7 +152,7 @@ class SqliteStore:
         """Count."""
         with self._reader() as connection:
             blobs, blob_bytes, results = rows.count(connection)
-        return StoreStats(str(self.path), "sqlite", blobs, results, int(blob_bytes), self._file.disk_bytes())
+        return StoreStats(str(self.path), "sqlite", blobs, results, blob_bytes, self._file.disk_bytes())
 
     # Writing -----------------------------------------------------------------------------------
 
@@ -164,7 +164,7 @@ class SqliteStore:
         self._check_writable()
         with Spool(self.path, self._file.errors) as spool:
             encoded = spool.fill(stream)
-            if encoded.size:
+            if self.missing([encoded.digest]):
                 self._put({encoded.digest: encoded}, ())
         return encoded.digest
 

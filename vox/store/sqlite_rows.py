@@ -125,8 +125,8 @@ def pins(connection: sqlite3.Connection) -> dict[Digest, tuple[str, ...]]:
 
 def count(connection: sqlite3.Connection) -> tuple[int, int, int]:
     """Return the number of blobs, their uncompressed bytes, and the number of results."""
-    query = "SELECT (SELECT count(*) FROM blobs), (SELECT total(size) FROM blobs), count(*) FROM results"
-    blobs, blob_bytes, known = connection.execute(query).fetchone()
+    blobs, blob_bytes = connection.execute("SELECT count(*), coalesce(sum(size), 0) FROM blobs").fetchone()
+    known = connection.execute("SELECT count(*) FROM results").fetchone()[0]
     return blobs, blob_bytes, known
 
 
