@@ -125,6 +125,12 @@ class Neighbourhood:
         with self._lock:
             return self._roster.to_ask(self._clock.monotonic())
 
+    @property
+    def own_address(self) -> str:
+        """Where this machine's own service listens; empty if nowhere."""
+        with self._lock:
+            return self._own_address
+
     def listens(self, address: str) -> None:
         """Say where this machine's own service listens, once it does."""
         with self._lock:
@@ -319,14 +325,25 @@ class Neighbourhood:
             surplus.peer.close()
         with contact.lock:
             now_s = self._clock.monotonic()
+            with self._lock:
+                if self._roster.rests(address, now_s):
+                    # Another thread has just tried; not everybody has to wait for the same silence.
+                    raise PeerUnavailable(f"{address} is left alone for a while")
             if contact.met_at_s is None or now_s - contact.met_at_s > REFRESH_S:
-                greeting = contact.peer.hello(self._own_address, self._name)
-                with self._lock:
-                    self._roster.answered(address, greeting.peer)
-                if greeting.peer != self._membership.peer:
-                    self._learn(contact.peer)
-                contact.met_at_s = now_s
+                self._greet(address, contact)
         return contact.peer
+
+    def _greet(self, address: str, contact: _Contact) -> None:
+        try:
+            greeting = contact.peer.hello(self.own_address, self._name)
+            with self._lock:
+                self._roster.answered(address, greeting.peer)
+            if greeting.peer != self._membership.peer:
+                self._learn(contact.peer)
+        except PeerUnavailable as error:
+            self._rest(address, error)
+            raise
+        contact.met_at_s = self._clock.monotonic()
 
     def _learn(self, peer: Peer) -> None:
         for member in peer.members(self._membership):

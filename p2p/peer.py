@@ -18,7 +18,7 @@ from vox.attest import Attestation
 from vox.digest import ActionId, Digest, NodeId, PeerId
 from vox.errors import PeerProtocol, PeerUnavailable, SignatureInvalid, VoxError
 from vox.store.contract import CHUNK_BYTES, Result
-from vox.wire.status import PeerBusy, to_error
+from vox.wire.status import KEEPALIVE_MS, PeerBusy, to_error
 from vox.wire.translate import (
     ADDRESSES_MAX,
     CERTIFICATE_BYTES_MAX,
@@ -36,6 +36,8 @@ from vox.wire.v1 import blob_pb2, peer_pb2, peer_pb2_grpc
 
 VERSION = 1
 TIMEOUT_S = 10.0
+# Who does not greet within this time is as good as away.
+HELLO_TIMEOUT_S = 3.0
 # A call moves at most this much, so that it can have a deadline: 256 s at the slowest progress, 64 KiB/s.
 READ_BYTES = 16 << 20
 PROGRESS_BYTES_PER_S = 64 << 10
@@ -55,6 +57,9 @@ _OPTIONS = (
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
     # Peers are in the laboratory's own network; a proxy for the web is not meant for them.
     ("grpc.enable_http_proxy", 0),
+    # A machine that loses its power says nothing: ask whether it is there while a call waits for it.
+    ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+    ("grpc.keepalive_timeout_ms", KEEPALIVE_MS // 2),
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 5000),
 )
@@ -103,7 +108,7 @@ class Peer:
             version_min=VERSION, version_max=VERSION, address=own_address, name=name
         )
         with self._calling():
-            reply = self._stub.Hello(request, timeout=self._timeout_s)
+            reply = self._stub.Hello(request, timeout=min(self._timeout_s, HELLO_TIMEOUT_S))
         if reply.version != VERSION:
             raise self._odd(f"version {reply.version} of the protocol")
         return Greeting(

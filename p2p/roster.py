@@ -106,9 +106,13 @@ class Roster:
             line.peer, line.failures, line.rest_until_s = peer, 0, 0.0
 
     def failed(self, address: str, now_s: float) -> None:
-        """Nobody answered there; it is left alone for a while, twice as long each time."""
+        """Nobody answered there; it is left alone for a while, twice as long each time.
+
+        Many threads that fail at once have failed once.
+        """
+        self.heard(address)
         line = self._lines.get(address)
-        if line is not None:
+        if line is not None and line.rest_until_s <= now_s:
             line.rest_until_s = now_s + min(REST_MAX_S, REST_FIRST_S * 2.0 ** min(line.failures, 16))
             line.failures += 1
 
@@ -137,6 +141,11 @@ class Roster:
     def is_revoked(self, peer: PeerId) -> bool:
         """Tell whether a member was thrown out."""
         return peer in self._revoked
+
+    def rests(self, address: str, now_s: float) -> bool:
+        """Tell whether an address is left alone at present."""
+        line = self._lines.get(address)
+        return line is not None and (line.lied or line.rest_until_s > now_s)
 
     def to_ask(self, now_s: float, hints: Sequence[str] = ()) -> list[str]:
         """Return the addresses to ask, in order: hinted ones, those that answered, the others.

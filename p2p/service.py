@@ -28,7 +28,7 @@ from vox.errors import (
     VoxError,
 )
 from vox.store.contract import CHUNK_BYTES, Shelf
-from vox.wire.status import PeerBusy, Status, to_status
+from vox.wire.status import KEEPALIVE_MS, PeerBusy, Status, to_status
 from vox.wire.translate import (
     ADDRESSES_MAX,
     IDS_MAX,
@@ -63,6 +63,11 @@ OPTIONS = (
     # With gRPC's own cap of about a thousand a burst of calls ends in random CANCELLED.
     ("grpc.server.max_pending_requests", 100_000),
     ("grpc.server.max_pending_requests_hard_limit", 200_000),
+    # Callers ask for signs of life; gRPC would hang up on one that asks every few seconds.
+    ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
+    ("grpc.keepalive_time_ms", 2 * KEEPALIVE_MS),
+    ("grpc.keepalive_timeout_ms", KEEPALIVE_MS),
     # Otherwise two servers could share a port, and each would get half of the calls.
     ("grpc.so_reuseport", 0),
 )

@@ -23,6 +23,8 @@ from vox.errors import (
 CODE_KEY = "vox-code"
 FOUND_KEY = "vox-found-bin"
 MESSAGE_CHARACTERS_MAX = 400
+# How often a caller asks a silent connection for a sign of life; the service permits twice as many.
+KEEPALIVE_MS = 10_000
 
 
 class PeerBusy(PeerUnavailable):
