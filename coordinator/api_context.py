@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from coordinator.contract import ExecutionCoordinator, WorkerInfo
+from vox.digest import NodeId
 from vox.errors import ProgramError, UsageError, VoxError
 from vox.plan import Plan
 from vox.store.contract import Neighbours, Store
@@ -34,6 +35,9 @@ class Engine(ExecutionCoordinator, Protocol):
 
     def plan(self, execution: str) -> Plan:
         """Return the plan of an execution. ExecutionUnknown if nobody knows the name."""
+
+    def known(self, plan: Plan) -> Mapping[NodeId, object]:
+        """Return the results that a submission of `plan` would begin with."""
 
 
 class Enrolment(Protocol):

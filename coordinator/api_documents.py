@@ -11,7 +11,6 @@ from coordinator.contract import ExecutionProgress, ExecutionResult, GoalResult
 from vox.digest import NodeId
 from vox.errors import BlobMissing
 from vox.plan import Apply, Constant, Plan
-from vox.store.contract import Result
 
 SCHEMA = 1
 # Above this a graph is a file for a program, not a picture for a person; both are bounded all the same.
@@ -43,9 +42,9 @@ def summary_document(moment: ExecutionProgress) -> dict[str, Any]:
     }
 
 
-def preview_document(plan: Plan, results: Mapping[NodeId, Result]) -> dict[str, Any]:
+def preview_document(plan: Plan, known: Mapping[NodeId, object]) -> dict[str, Any]:
     """Return what `vox plan --json` prints: what would be computed, what is known already."""
-    reused = set(results)
+    reused = set(known)
     needed: set[NodeId] = set()
     stack = [goal.wanted for goal in plan.goals]
     while stack:

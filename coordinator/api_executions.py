@@ -52,7 +52,7 @@ class SourcesMissing(UsageError):
 class Busy(ClusterError):
     """The coordinator does as much of this at once as it will."""
 
-    code = "E0805"
+    code = "E0811"
     retryable = True
     http_status = 503
 
@@ -161,7 +161,7 @@ def goal(request: Request, execution: str, label: str) -> Response:
 
 
 def _preview(here: Context, plan: Plan) -> Response:
-    return JSONResponse(preview_document(plan, here.store.results(list(plan.nodes))))
+    return JSONResponse(preview_document(plan, here.engine.known(plan)))
 
 
 def _moment(here: Context, execution: str) -> ExecutionProgress | ExecutionResult:

@@ -6,36 +6,18 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from vox import __version__, runfile
-from vox.daemons import stop_process, tell
-from vox.errors import ClusterError, CoordinatorUnreachable, VoxError
+from vox.daemons import stop_process, told
+from vox.errors import ClusterError, CoordinatorUnreachable
 
-_F = TypeVar("_F", bound=Callable[..., Any])
 # Importing and opening everything takes a few seconds on a busy machine.
 READY_S = 90.0
 STOP_S = 60.0
-
-
-def _told(function: _F) -> _F:
-    """Say errors in words and exit with their status; never show a traceback."""
-
-    @wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except VoxError as error:
-            sys.exit(tell(error))
-        except KeyboardInterrupt:
-            sys.exit(130)
-
-    return wrapper  # type: ignore[return-value]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -55,7 +37,7 @@ def main() -> None:
 @click.option("--peer", "peers", multiple=True, help="HOST:PORT of a machine to ask for results. Repeatable.")
 @click.option("--config", type=click.Path(path_type=Path), help="Settings file.")
 @click.option("--foreground", is_flag=True, help="Stay here instead of going to the background.")
-@_told
+@told
 def start(foreground: bool, **flags: Any) -> None:
     """Start the coordinator, and print the line that workers join with."""
     settings = _settings(**flags)
@@ -72,7 +54,7 @@ def start(foreground: bool, **flags: Any) -> None:
 
 
 @main.command()
-@_told
+@told
 def stop() -> None:
     """Let running work end, and stop the coordinator of this user."""
     path = runfile.coordinator_file()
@@ -84,7 +66,7 @@ def stop() -> None:
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-@_told
+@told
 def status(as_json: bool) -> None:
     """Show the coordinator of this user and its workers."""
     document = _running()
@@ -104,7 +86,7 @@ def status(as_json: bool) -> None:
     "--join", "kind", flag_value="join", default=True, help="For one machine to join (the default)."
 )
 @click.option("--api", "kind", flag_value="api", help="For people and programs, to use the HTTP interface.")
-@_told
+@told
 def token(kind: str) -> None:
     """Print a new token."""
     from coordinator.settings import coordinator_dir

@@ -15,6 +15,7 @@ from p2p.discovery import Announcer, Browser, interfaces_of
 from p2p.identity import Identity, Membership
 from p2p.neighbourhood import Neighbourhood
 from p2p.service import PeerService
+from vox.attest import accept
 from vox.store.contract import Store
 from vox.store.sqlite import SqliteStore
 
@@ -75,13 +76,22 @@ def open_parts(settings: CoordinatorSettings, http_port: int) -> Parts:
         )
         port = service.start()
         stack.callback(service.stop)
-        if not ipaddress.ip_address(settings.host).is_unspecified:
-            neighbourhood.listens(service.address)
+        # Who listens everywhere does not know by which address others see it: they learn it when they join.
+        everywhere = ipaddress.ip_address(settings.host).is_unspecified
+        reachable = "" if everywhere else service.address
+        neighbourhood.listens(reachable)
         hands = DaskHands(settings.host, settings.port, membership)
         stack.callback(hands.close)
         ledger = Ledger(settings.directory / "ledger.sqlite")
         stack.callback(ledger.close)
-        engine = Executions(store, ledger, hands, neighbourhood)
+        engine = Executions(
+            store,
+            hands,
+            neighbours=neighbourhood,
+            ledger=ledger,
+            address=reachable,
+            accept=lambda claim: accept(claim, neighbourhood.trusted),
+        )
         stack.callback(engine.close)
         if settings.p2p:
             announcers = [

@@ -9,13 +9,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import wraps
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import Any, TypeVar
 
 from vox.errors import StoreUnusable, VoxError
 
 LOG_BYTES_MAX = 10 * 2**20
 LOG_FILES = 3
+INTERRUPTED = 130
+_F = TypeVar("_F", bound=Callable[..., Any])
 _LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -51,6 +55,25 @@ def tell(error: VoxError) -> int:
     sys.stderr.write("\n".join(lines) + "\n")
     sys.stderr.flush()
     return error.exit_status
+
+
+def told(function: _F) -> _F:
+    """Make a command say errors in words and exit with their status; no traceback reaches a person."""
+
+    @wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except VoxError as error:
+            sys.exit(tell(error))
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+        except Exception as error:
+            if logging.getLogger().handlers:  # else logging would show the traceback on the terminal
+                logging.getLogger("vox").critical("a mistake of vox", exc_info=error)
+            sys.exit(tell(VoxError(f"vox made a mistake: {error!r}", hint="its log says more")))
+
+    return wrapper  # type: ignore[return-value]
 
 
 def stop_process(pid: int, timeout_s: float, is_running: Callable[[], bool]) -> bool:

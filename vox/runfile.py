@@ -25,7 +25,7 @@ _START_S = 1.0
 class AlreadyRunning(ClusterError):
     """The process that should be started runs already."""
 
-    code = "E0806"
+    code = "E0810"
     exit_status = 2
 
 

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from vox import __version__, runfile
-from vox.daemons import stop_process, tell
-from vox.errors import ClusterError, CoordinatorUnreachable, VoxError
+from vox.daemons import stop_process, told
+from vox.errors import ClusterError, CoordinatorUnreachable
 
-_F = TypeVar("_F", bound=Callable[..., Any])
 # A kernel may end first, then connections are closed.
 LEAVE_S = 45.0
 FIND_S = 3.0
-
-
-def _told(function: _F) -> _F:
-    """Say errors in words and exit with their status; never show a traceback."""
-
-    @wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except VoxError as error:
-            sys.exit(tell(error))
-        except KeyboardInterrupt:
-            sys.exit(130)
-
-    return wrapper  # type: ignore[return-value]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -53,7 +35,7 @@ def main() -> None:
 @click.option("--host", default="", help="Address to listen on; the one facing the coordinator by default.")
 @click.option("--peer", "peers", multiple=True, help="HOST:PORT of a machine to ask for results. Repeatable.")
 @click.option("--config", type=click.Path(path_type=Path), help="Settings file.")
-@_told
+@told
 def join(
     address: str,
     token: str,
@@ -92,7 +74,7 @@ def join(
 
 @main.command()
 @click.option("--name", default="", help="Only this worker; all of this user's by default.")
-@_told
+@told
 def leave(name: str) -> None:
     """Let workers of this machine end what they compute, and stop them."""
     found = [document for document in _running() if name in ("", document["name"])]
@@ -107,7 +89,7 @@ def leave(name: str) -> None:
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON document.")
-@_told
+@told
 def status(as_json: bool) -> None:
     """Show the workers that run on this machine."""
     found = _running()
