@@ -92,6 +92,13 @@ def _float(value: float) -> bytes:
     return b"\xfb" + _DOUBLE.pack(value)
 
 
+def _utf8(text: str) -> bytes:
+    try:
+        return unicodedata.normalize("NFC", text).encode()
+    except UnicodeEncodeError as error:
+        raise EncodingError("text holds half a character (a lone surrogate)") from error
+
+
 def _write(term: Term, out: list[bytes], depth: int) -> None:
     if depth > DEPTH_MAX:
         raise EncodingError(f"deeper than {DEPTH_MAX}")
@@ -105,7 +112,7 @@ def _write(term: Term, out: list[bytes], depth: int) -> None:
     elif isinstance(term, float):
         out.append(_float(term))
     elif isinstance(term, str):
-        text = unicodedata.normalize("NFC", term).encode()
+        text = _utf8(term)
         out += (_head(_TEXT, len(text)), text)
     elif isinstance(term, bytes):
         out += (_head(_BYTES, len(term)), term)
