@@ -40,7 +40,7 @@ def operands():
     patches = mask(
         place, ((x % 3 > 0) & ((z * 7 + y * 3 + x * 5) % 11 < 6)).ravel() & (noise % np.uint64(67) > 0)
     )
-    seeds = mask(place, noise % np.uint64(661) == 0)
+    seeds = mask(place, noise % np.uint64(401) == 0)
     return {
         Type.IMAGE: [first, second, third, first],
         Type.MASK: [patches, seeds],
