@@ -59,7 +59,10 @@ _OPTIONS = (
     ("grpc.enable_http_proxy", 0),
     # A machine that loses its power says nothing: ask whether it is there while a call waits for it.
     ("grpc.keepalive_time_ms", KEEPALIVE_MS),
-    ("grpc.keepalive_timeout_ms", KEEPALIVE_MS // 2),
+    ("grpc.keepalive_timeout_ms", KEEPALIVE_MS),
+    ("grpc.http2.ping_timeout_ms", KEEPALIVE_MS),
+    # How long an attempt to connect may take.
+    ("grpc.min_reconnect_backoff_ms", 3000),
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 5000),
 )

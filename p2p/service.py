@@ -68,6 +68,7 @@ OPTIONS = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
     ("grpc.keepalive_time_ms", 2 * KEEPALIVE_MS),
     ("grpc.keepalive_timeout_ms", KEEPALIVE_MS),
+    ("grpc.http2.ping_timeout_ms", KEEPALIVE_MS),
     # Otherwise two servers could share a port, and each would get half of the calls.
     ("grpc.so_reuseport", 0),
 )
