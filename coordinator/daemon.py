@@ -104,7 +104,7 @@ class CoordinatorDaemon:
             Context(
                 engine=parts.engine,
                 store=parts.store,
-                neighbours=parts.neighbourhood,
+                neighbours=parts.presence.neighbours,
                 enrolment=parts.enrolment,
                 workers=lambda: parts.hands.workers,
                 token=is_good,
@@ -135,7 +135,7 @@ class CoordinatorDaemon:
             "ca_file": str(parts.membership.ca_file) if settings.tls else "",
             "token_needed": settings.token_needed,
             "scheduler": parts.hands.address,
-            "peer": parts.peer_address,
+            "peer": parts.presence.address,
             "store": str(settings.store),
             "log": str(settings.log_file),
         }

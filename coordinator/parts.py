@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
+import threading
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from coordinator.cluster import DaskHands
 from coordinator.enrolment import Enrolment
 from coordinator.executions import Executions
 from coordinator.ledger import Ledger
 from coordinator.settings import CoordinatorSettings, addresses_of
-from p2p.discovery import Announcer, Browser, interfaces_of
 from p2p.identity import Identity, Membership
-from p2p.neighbourhood import Neighbourhood
-from p2p.service import PeerService
+from p2p.presence import Presence
+from p2p.service import join_address
 from vox.attest import accept
 from vox.store.contract import Store
 from vox.store.sqlite import SqliteStore
 
+WILDCARDS = ("0.0.0.0:", "[::]:")
+
 
 @dataclass
 class Parts:
-    """What a coordinator is made of; `peer_address` is where its shelf is served."""
+    """What a coordinator is made of."""
 
     store: Store
     membership: Membership
-    neighbourhood: Neighbourhood
+    presence: Presence
     hands: DaskHands
     engine: Executions
     enrolment: Enrolment
-    peer_address: str
     accepting: bool = True
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
@@ -58,28 +59,18 @@ def open_parts(settings: CoordinatorSettings, http_port: int) -> Parts:
         doors: dict[str, str] = {}
         enrolment = Enrolment(settings.directory, doors=lambda: doors)
         membership = enrolment.enrol_own(identity, addresses_of(settings.host))
-        interfaces = interfaces_of(settings.host) if settings.p2p else []
-        browser = Browser(membership.cluster, identity.peer, interfaces) if settings.p2p else None
-        neighbourhood = Neighbourhood(
-            store, membership, static=settings.peers, discovery=browser, name="coordinator"
-        )
-        stack.callback(neighbourhood.close)
-        enrolment.introduce = neighbourhood.introduce
-        service = PeerService(
+        presence = Presence(
             store,
             membership,
             host=settings.host,
-            members=neighbourhood.members,
-            revoked=neighbourhood.is_revoked,
-            met=neighbourhood.met,
+            static=settings.peers,
+            discover=settings.p2p,
             name="coordinator",
         )
-        port = service.start()
-        stack.callback(service.stop)
-        # Who listens everywhere does not know by which address others see it: they learn it when they join.
-        everywhere = ipaddress.ip_address(settings.host).is_unspecified
-        reachable = "" if everywhere else service.address
-        neighbourhood.listens(reachable)
+        stack.callback(presence.close)
+        presence.start()
+        neighbours = presence.neighbours
+        enrolment.introduce = neighbours.introduce
         hands = DaskHands(settings.host, settings.port, membership)
         stack.callback(hands.close)
         ledger = Ledger(settings.directory / "ledger.sqlite")
@@ -87,34 +78,49 @@ def open_parts(settings: CoordinatorSettings, http_port: int) -> Parts:
         engine = Executions(
             store,
             hands,
-            neighbours=neighbourhood,
+            neighbours=neighbours,
             ledger=ledger,
-            address=reachable,
-            accept=lambda claim: accept(claim, neighbourhood.trusted),
+            address="" if presence.address.startswith(WILDCARDS) else presence.address,
+            accept=lambda claim: accept(claim, neighbours.trusted),
         )
         stack.callback(engine.close)
         if settings.p2p:
-            announcers = [
-                Announcer.of_peer(identity.peer, membership.cluster, port, interfaces),
-                Announcer.of_coordinator(
-                    identity.peer,
-                    membership.cluster,
-                    http_port,
-                    interfaces,
-                    {"tls": "1" if settings.tls else "0"},
-                ),
-            ]
-            for announcer in announcers:
-                stack.callback(announcer.close)
-                announcer.start()
-        doors |= {"scheduler": hands.address, "peer": service.address}
+            stack.callback(_announce(settings, membership, http_port).close)
+        # Named by the host that was asked for: who listens everywhere is reached by the name used for HTTP.
+        doors |= {
+            "scheduler": f"tls://{_at(settings.host, hands.address)}",
+            "peer": _at(settings.host, presence.address),
+            "coordinator": membership.certificate_pem.decode(),
+        }
         return Parts(
             store,
             membership,
-            neighbourhood,
+            presence,
             hands,
             engine,
             enrolment,
-            service.address,
             _stack=stack.pop_all(),
         )
+
+
+def _at(host: str, address: str) -> str:
+    return join_address(host, int(address.rpartition(":")[2]))
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+def _announce(settings: CoordinatorSettings, membership: Membership, http_port: int) -> _Closable:
+    """Tell the local network where workers can join, without making anybody wait for that."""
+    from p2p.discovery import Announcer, interfaces_of
+
+    announcer = Announcer.of_coordinator(
+        membership.peer,
+        membership.cluster,
+        http_port,
+        interfaces_of(settings.host),
+        {"tls": "1" if settings.tls else "0"},
+    )
+    threading.Thread(target=announcer.start, name="vox-announce", daemon=True).start()
+    return announcer

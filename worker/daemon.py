@@ -37,6 +37,13 @@ RETRY_FIRST_S = 0.2
 RETRY_MAX_S = 10.0
 
 
+class NameTaken(ClusterError):
+    """Another worker of the cluster has this one's name."""
+
+    code = "E0807"
+    exit_status = 2
+
+
 class WorkerDaemon:
     """A worker's life, from joining to leaving.
 
@@ -153,7 +160,7 @@ class WorkerDaemon:
         from worker import plugin
 
         plugin.configure_dask()
-        parts.met(doors.peer)
+        parts.presence.neighbours.introduce(doors.coordinator, (doors.peer,), "coordinator")
         hand = plugin.RunnerPlugin(parts.runner)
         with tempfile.TemporaryDirectory(prefix="dask-", dir=self._settings.directory) as scratch:
             worker = plugin.create_worker(
@@ -211,8 +218,8 @@ def _translated(scheduler: str) -> Iterator[None]:
     except Exception as error:
         text = " ".join(str(part) for part in (error, error.__cause__) if part)
         if "name taken" in text:
-            raise ClusterError(
-                "the cluster has a worker of this name", hint="choose another with --name", code="E0807"
+            raise NameTaken(
+                "the cluster has a worker of this name", hint="choose another with --name"
             ) from error
         log.warning("Dask could not connect", exc_info=error)
         raise CoordinatorUnreachable(

@@ -28,11 +28,11 @@ _PREFIX = "/api/v1/cluster"
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """Where a cluster's scheduler and the coordinator's shelf are; `scheduler` is a Dask address."""
+    """Where a cluster's scheduler (a Dask address) and the coordinator's shelf are, and who serves that."""
 
-    cluster: str
     scheduler: str
     peer: str
+    coordinator: bytes
 
 
 def normalise(address: str) -> str:
@@ -119,9 +119,9 @@ def enrol(coordinator: str, token: str, identity: Identity, name: str) -> Member
 def _doors(coordinator: str, answer: dict[str, Any]) -> Doors:
     host = urlsplit(coordinator).hostname or ""
     return Doors(
-        str(answer["fingerprint"]),
         _at(str(answer["scheduler"]), host),
-        _at(f"//{answer['peer']}", host).removeprefix("//") if answer.get("peer") else "",
+        _at(f"//{answer['peer']}", host).removeprefix("//"),
+        str(answer["coordinator"]).encode(),
     )
 
 
