@@ -26,6 +26,14 @@ Resolve = Callable[[str, Span], SourceInfo]
 _PRINTED = (Type.NUMBER, Type.BOOLEAN, Type.STRING)
 _SAVED = {Type.MODEL: "file_model", Type.IMAGE: "file_image", Type.MASK: "file_mask"}
 _ALONE = (codes.DIALECT, codes.FAMILY)
+_UNREAD = (
+    codes.SYNTAX,
+    codes.STRING_OPEN,
+    codes.CHARACTER,
+    codes.IMPORT_MISSING,
+    codes.IMPORT_COMMAND,
+    codes.DIALECT,
+)
 
 
 def parse_program(data: bytes | str, name: str) -> Program:
@@ -93,8 +101,8 @@ class _Compiler:
         program = self.bundle.parsed(self.bundle.main.name)[0]
         try:
             self.declare(program)
-            broken = any(d.severity == "error" and d.code == codes.SYNTAX for d in self.findings.found)
-            if not broken:
+            # Where declarations could not be read, names would only seem to be unknown.
+            if not any(d.code in _UNREAD for d in self.findings.found):
                 goals = self.reduce()
         except Full:
             message = "the program expands to more than a million nodes or ten million steps"
@@ -110,7 +118,7 @@ class _Compiler:
     def declare(self, program: Program) -> None:
         """Number all declarations: prelude, parameters, then the program with its imports in place."""
         findings, main = self.findings, program.source
-        self.take_in(PRELUDE, seen := {PRELUDE})
+        self.take_in(PRELUDE, seen := {PRELUDE, main.name})
         findings.add(self.bundle.parsed(main.name)[1])
         findings.add(check_parameters(program, self.parameters))
         if not program.commands and not findings.found:

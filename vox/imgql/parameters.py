@@ -16,7 +16,6 @@ from vox.imgql.diagnostics import Diagnostic, did_you_mean
 from vox.imgql.syntax import Boolean, Call, Let, Load, Number, Print, Program, Save, String, walk
 
 Parameter: TypeAlias = "str | float | bool"
-Filled: TypeAlias = "tuple[str, str | float | bool]"
 
 _IMAGE_ENDINGS = (
     ".nii",
