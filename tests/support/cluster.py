@@ -242,3 +242,46 @@ def running_cluster(folder: Path, workers: Sequence[str] = ("a", "b"), **options
         yield cluster
     finally:
         cluster.close()
+
+
+def image_source(seed: int, size: tuple[int, int, int] = (32, 24, 16)) -> tuple[dict[str, Any], bytes]:
+    """Return a random image as a submission names it, and its blob."""
+    import numpy as np
+
+    from vox.operators.codec import digest_of, encode_value
+    from vox.operators.values import Geometry, Image
+
+    identity = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+    geometry = Geometry(size, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), identity)
+    voxels = np.random.default_rng(seed).integers(0, 256, geometry.shape).astype(np.uint8)
+    parts = encode_value(Image(geometry, voxels))
+    source = {
+        "digest": str(digest_of(parts)),
+        "geometry": {
+            "size": list(size),
+            "spacing": list(geometry.spacing),
+            "origin": list(geometry.origin),
+            "direction": list(identity),
+        },
+        "components": 1,
+        "dtype": "uint8",
+    }
+    return source, b"".join(bytes(part) for part in parts)
+
+
+def reference(program: str, sources: Mapping[str, tuple[dict[str, Any], bytes]]) -> dict[str, str]:
+    """Return the digests of a program's goals, computed in this process by one runner on an empty store."""
+    from coordinator.api_models import SourceModel, Submission
+    from vox.attest import Signer
+    from vox.fragment import Done, Fragment
+    from vox.store.memory import MemoryStore
+    from worker.runner import Runner
+
+    models = {path: SourceModel(**source) for path, (source, _) in sources.items()}
+    plan = Submission(program=program, sources=models).plan()
+    store = MemoryStore()
+    for _, blob in sources.values():
+        store.write([blob])
+    report = Runner(store, Signer(Signer.generate())).run(Fragment("all", tuple(plan), {}))
+    digests = {outcome.node: outcome.digest for outcome in report.outcomes if isinstance(outcome, Done)}
+    return {goal.label: str(digests[goal.node]) for goal in plan.goals}
