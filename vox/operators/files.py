@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import tempfile
 import threading
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -18,7 +16,7 @@ from numpy.typing import NDArray
 from vox import kernels
 from vox.digest import Digest
 from vox.errors import InputError, OperatorError
-from vox.operators import nifti
+from vox.operators import integrity, nifti
 from vox.operators.values import FileBytes, Geometry, Image, Mask, SourceInfo
 
 if TYPE_CHECKING:
@@ -33,7 +31,6 @@ _MEDIA_TYPES = {
     ".bmp": "image/bmp",
 }
 _FORMATS_HINT = "vox reads NIfTI, NRRD, MetaImage, PNG, JPEG, BMP, TIFF and what else SimpleITK knows"
-_BLOCK_BYTES = 1 << 20
 _terminal = threading.Lock()
 
 
@@ -51,13 +48,15 @@ def read_image(path: str | os.PathLike[str]) -> Image:
     """
     named = os.fspath(path)
     _check_file(named)
-    _check_nifti(named)
+    integrity.check(named)
     sitk = _simpleitk()
     try:
         with _silence(named):
             image = sitk.ReadImage(named)
     except RuntimeError as error:
         raise InputError(f"`{named}` cannot be read as an image", hint=_FORMATS_HINT, code="E0303") from error
+    pixels = image.GetNumberOfPixels() * image.GetNumberOfComponentsPerPixel()
+    integrity.check_voxels(named, pixels * image.GetSizeOfPixelComponent())
     return _value(named, image)
 
 
@@ -120,43 +119,15 @@ def _similar(path: Path) -> str:
     return str(path.with_name(found[0])) if found else ""
 
 
-def _check_nifti(named: str) -> None:
-    """Refuse NIfTI files that are cut short or damaged: the library would fill them up with zeros."""
-    lower = named.lower()
-    if not lower.endswith((".nii", ".nii.gz")):
-        return
-    try:
-        with gzip.open(named) if lower.endswith(".gz") else open(named, "rb") as stream:
-            header = stream.read(nifti.HEADER_BYTES)
-            wanted = nifti.announced_bytes(header)
-            size = len(header)
-            while block := stream.read(_BLOCK_BYTES):
-                size += len(block)
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(
-            f"`{named}` is damaged: it cannot be decompressed to its end",
-            hint="copy or download it again",
-            code="E0303",
-        ) from error
-    if wanted is None:
-        raise InputError(f"`{named}` is not a NIfTI file", hint=_FORMATS_HINT, code="E0303")
-    if size < wanted:
-        raise InputError(
-            f"`{named}` is cut short: {wanted} bytes are announced, {size} are there",
-            hint="copy or download it again",
-            code="E0303",
-        )
-
-
 @contextmanager
 def _silence(named: str) -> Iterator[None]:
-    """Keep what C libraries print about a picture off the terminal.
+    """Keep what C libraries print about a bad file off the terminal.
 
-    Only for the picture formats: libjpeg and its like write to the file descriptors of stdout and stderr on
-    their own, and for that moment nobody else can write there. NIfTI files have been checked before; ITK's
-    own warnings are switched off.
+    libjpeg, MetaIO and their like write to the file descriptors of stdout and stderr on their own, and for
+    that moment nobody else can write there. NIfTI, which is read most, has been checked before and needs no
+    such thing; ITK's own warnings are switched off.
     """
-    if named.lower().endswith((".nii", ".nii.gz", ".mha", ".mhd", ".nrrd")):
+    if named.lower().endswith((".nii", ".nii.gz")):
         yield
         return
     with _terminal, ExitStack() as stack:

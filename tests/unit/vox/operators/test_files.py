@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+from contextlib import suppress
 
 import nibabel
 import numpy as np
@@ -135,6 +136,48 @@ def test_an_image_cut_short_is_refused(tmp_path, ending):
     for part in (0.1, 0.5, 0.99):
         (tmp_path / f"cut{ending}").write_bytes(whole[: int(len(whole) * part)])
         assert refusal(tmp_path / f"cut{ending}").code == "E0303"
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        *((f"i{ending}", f"i{ending}") for ending in (".mha", ".nrrd", ".tif", ".vtk", ".gipl")),
+        *((f"p{ending}", f"p{ending}") for ending in (".png", ".jpg", ".bmp")),
+        ("i.hdr", "i.img"),
+    ],
+)
+def test_a_file_of_any_format_cut_short_is_refused_and_nothing_is_printed(
+    tmp_path, capfd, name, data, compressed
+):
+    shape = (40, 50) if name.startswith("p") else (6, 40, 50)
+    original = sitk.GetImageFromArray(RNG.integers(0, 255, shape).astype(np.uint8))
+    sitk.WriteImage(original, str(tmp_path / name), compressed)
+    read = files.read_image(tmp_path / name)
+    assert read.geometry.voxels == np.prod(shape)
+    whole = (tmp_path / data).read_bytes()
+    for part in (0.02, 0.4, 0.9):
+        (tmp_path / data).write_bytes(whole[: int(len(whole) * part)])
+        assert refusal(tmp_path / name).code == "E0303"
+    printed = capfd.readouterr()
+    assert printed.out + printed.err == ""
+
+
+@pytest.mark.parametrize("at", range(0, 200, 7))
+def test_a_damaged_picture_never_does_worse_than_an_error(tmp_path, at):
+    part = sitk.GetImageFromArray(RNG.integers(0, 255, (3, 8, 8)).astype(np.uint8))
+    sitk.WriteImage(part, str(tmp_path / "i.tif"))
+    damaged = bytearray((tmp_path / "i.tif").read_bytes())
+    damaged[at % 8 if at % 2 else -1 - at] ^= 0xFF
+    (tmp_path / "i.tif").write_bytes(damaged)
+    with suppress(InputError):
+        assert files.read_image(tmp_path / "i.tif").geometry.voxels > 0
+
+
+def test_a_nifti_file_is_read_whether_its_name_tells_the_truth_about_compression_or_not(tmp_path):
+    value = image(geometry((6, 5, 4)), RNG.normal(size=120))
+    (tmp_path / "plain.nii.gz").write_bytes(files.file_image(value, ".nii").data)
+    assert (files.read_image(tmp_path / "plain.nii.gz").voxels == value.voxels).all()
 
 
 def test_a_damaged_byte_in_a_compressed_image_is_found(tmp_path):
