@@ -10,7 +10,7 @@ import logging
 import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -21,7 +21,15 @@ from p2p.roster import Member, Roster
 from vox.attest import Attestation, accept
 from vox.clock import Clock, SystemClock
 from vox.digest import Digest, NodeId, PeerId
-from vox.errors import BlobCorrupt, BlobMissing, PeerError, PeerUnavailable, SignerUnknown, TrustError
+from vox.errors import (
+    BlobCorrupt,
+    BlobMissing,
+    PeerError,
+    PeerUnavailable,
+    SignerUnknown,
+    StoreError,
+    TrustError,
+)
 from vox.store.contract import Result, Store
 
 TIMEOUT_S = 10.0
@@ -35,6 +43,7 @@ FETCH_WAIT_S = 600.0
 
 _log = logging.getLogger(__name__)
 _Answer = TypeVar("_Answer")
+_Item = TypeVar("_Item")
 
 
 class Discovery(Protocol):
@@ -159,8 +168,13 @@ class Neighbourhood:
             for address in member.addresses:
                 self._roster.returned(address)
             members = self._roster.members()
-        if news:
+        if not news:
+            return
+        try:
             save_members(self._store, self._membership, members)
+        except StoreError as error:
+            # A full disk must not keep anybody from being met.
+            _log.warning("the members are not remembered: %s", error.message)
 
     def revoke(self, peer: PeerId) -> None:
         """Neither believe, ask nor answer a member any more, until this process ends."""
@@ -264,9 +278,8 @@ class Neighbourhood:
             if not left or not stage:
                 continue
             holders = self._holders(stage, left)
-            tasks = [self._reads.submit(self._read, digest, found) for digest, found in holders.items()]
-            for task in tasks:
-                left.difference_update(task.result())
+            for come in self._gather(self._reads, lambda item: self._read(*item), list(holders.items())):
+                left.difference_update(come)
 
     def _holders(self, addresses: Sequence[str], digests: Collection[Digest]) -> dict[Digest, list[str]]:
         wanted = list(digests)
@@ -296,8 +309,19 @@ class Neighbourhood:
         if len(addresses) == 1:
             answers = [self._ask(addresses[0], question)]
         else:
-            answers = list(self._asks.map(lambda address: self._ask(address, question), addresses))
-        return [(a, answer) for a, answer in zip(addresses, answers, strict=True) if answer is not None]
+            answers = self._gather(self._asks, lambda address: self._ask(address, question), addresses)
+        return [(a, answer) for a, answer in zip(addresses, answers, strict=False) if answer is not None]
+
+    def _gather(
+        self, pool: ThreadPoolExecutor, work: Callable[[_Item], _Answer], items: Sequence[_Item]
+    ) -> list[_Answer]:
+        """Do some work for each item at once; nothing comes of it when this is closed meanwhile."""
+        try:
+            return list(pool.map(work, items))
+        except (RuntimeError, CancelledError):
+            if not self._closed:
+                raise
+            return []
 
     def _ask(self, address: str, question: Callable[[Peer], _Answer]) -> _Answer | None:
         try:

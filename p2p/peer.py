@@ -38,9 +38,13 @@ VERSION = 1
 TIMEOUT_S = 10.0
 # Who does not greet within this time is as good as away.
 HELLO_TIMEOUT_S = 3.0
-# A call moves at most this much, so that it can have a deadline: 256 s at the slowest progress, 64 KiB/s.
-READ_BYTES = 16 << 20
+# A call moves at most this much, so that it can have a deadline: at the slowest progress, 64 KiB/s, 1024 s.
+# Not less, because a store can verify what it sends only when it sends a blob to its end in one go.
+READ_BYTES = 64 << 20
 PROGRESS_BYTES_PER_S = 64 << 10
+# Looking up a result and its claims, and putting them into messages, takes far less than this.
+CLAIM_S = 0.005
+CLAIM_IDS = 2000
 # Larger than any medical volume; a peer that declares more is not believed.
 BLOB_BYTES_MAX = 64 << 30
 # A busy peer is asked again for half a minute.
@@ -162,22 +166,18 @@ class Peer:
         PeerProtocol
             Before the iterator ends, if the bytes are not the blob's, or not as many as were declared.
         """
+        size = self.size(digest)
+        if size > BLOB_BYTES_MAX:
+            raise self._odd(f"a size of {size} bytes for {digest}")
         hasher = hashlib.sha256() if offset == 0 else None
-        position, size, resumed_at = offset, -1, -1
-        busy_waits = 0
-        while size < 0 or position < size:
+        position, resumed_at, busy_waits = offset, -1, 0
+        while position < size:
             try:
-                for declared, data in self._read(digest, position):
-                    if size not in (-1, declared):
-                        raise self._odd(f"two sizes for {digest}")
-                    size = declared
-                    if data and position + len(data) > size:
-                        raise self._odd(f"more bytes than it declared for {digest}")
+                for data in self._read(digest, position, size):
                     position += len(data)
                     if hasher is not None:
                         hasher.update(data)
-                    if data:
-                        yield data
+                    yield data
             except PeerBusy:
                 busy_waits += 1
                 if busy_waits > BUSY_WAITS_MAX:
@@ -198,11 +198,11 @@ class Peer:
     def claims(self, nodes: Collection[NodeId]) -> dict[NodeId, tuple[Result, tuple[Attestation, ...]]]:
         """Return the results it knows for `nodes`, each with the attestations that came with it."""
         found: dict[NodeId, tuple[Result, tuple[Attestation, ...]]] = {}
-        for batch in batches(nodes, IDS_MAX):
+        for batch in batches(nodes, CLAIM_IDS):
             asked = set(batch)
             request = peer_pb2.ResultsRequest(nodes=[node.sha256 for node in batch])
             with self._calling():
-                for reply in self._stub.Results(request, timeout=self._timeout_s):
+                for reply in self._stub.Results(request, timeout=self._timeout_s + CLAIM_S * len(batch)):
                     for message in reply.results:
                         result, claims = result_from_wire(message)
                         self._asked((result.node,), asked)
@@ -214,38 +214,42 @@ class Peer:
     def attestations(self, actions: Collection[ActionId]) -> dict[ActionId, tuple[Attestation, ...]]:
         """Return every claim it knows about `actions`."""
         found: dict[ActionId, tuple[Attestation, ...]] = {}
-        for batch in batches(actions, IDS_MAX):
+        for batch in batches(actions, CLAIM_IDS):
             asked = set(batch)
             request = peer_pb2.AttestationsRequest(actions=[action.sha256 for action in batch])
             with self._calling():
-                for reply in self._stub.Attestations(request, timeout=self._timeout_s):
+                for reply in self._stub.Attestations(request, timeout=self._timeout_s + CLAIM_S * len(batch)):
                     for message in reply.attestations:
                         claim = attestation_from_wire(message)
                         (action,) = self._asked((claim.statement.action,), asked)
                         found[action] = (*found.get(action, ()), claim)
         return found
 
-    def _read(self, digest: Digest, offset: int) -> Iterator[tuple[int, bytes]]:
-        """Yield (declared size, piece) for at most READ_BYTES from `offset` on, as one call."""
-        if not self._reads.acquire(timeout=self._timeout_s + READ_BYTES / PROGRESS_BYTES_PER_S):
+    def _read(self, digest: Digest, offset: int, size: int) -> Iterator[bytes]:
+        """Yield what follows `offset` of a blob of `size` bytes, at most READ_BYTES, as one call."""
+        wanted = min(size - offset, READ_BYTES)
+        timeout_s = self._timeout_s + wanted / PROGRESS_BYTES_PER_S
+        if not self._reads.acquire(timeout=timeout_s):
             raise PeerUnavailable(f"{self.address} is being read from by {READS_MAX} others")
         call = None
         received, chunks = 0, 0
         try:
-            request = blob_pb2.ReadRequest(digest=digest.sha256, offset=offset, limit=READ_BYTES)
+            request = blob_pb2.ReadRequest(digest=digest.sha256, offset=offset, limit=wanted)
             with self._calling(digest):
-                timeout_s = self._timeout_s + READ_BYTES / PROGRESS_BYTES_PER_S
                 call = self._stub.Read(request, timeout=timeout_s)
                 for chunk in call:
                     received += len(chunk.data)
-                    if chunk.size > BLOB_BYTES_MAX or len(chunk.data) > CHUNK_BYTES or received > READ_BYTES:
+                    if chunk.size != size:
+                        raise self._odd(f"two sizes for {digest}")
+                    if len(chunk.data) > CHUNK_BYTES or received > wanted:
                         raise self._odd(f"more than was asked for {digest}")
                     if chunks and not chunk.data:
                         raise self._odd("an empty piece")
                     chunks += 1
-                    yield chunk.size, chunk.data
-            if not chunks or (not received and chunk.size > offset):
-                raise self._odd(f"nothing of {digest}")
+                    if chunk.data:
+                        yield chunk.data
+            if received < wanted:
+                raise self._odd(f"{received} bytes of {digest} instead of {wanted}")
         finally:
             self._reads.release()
             if call is not None:

@@ -86,6 +86,6 @@ def to_error(
     if name in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "INTERNAL"):
         return PeerUnavailable(
             f"{address} does not answer ({name.lower().replace('_', ' ')}: {said})",
-            hint="is it running, reachable, and of the same cluster?",
+            hint="is it running, reachable, of the same cluster, and is its clock right?",
         )
     return PeerProtocol(f"{address} answered {name.lower().replace('_', ' ')}: {said}")

@@ -119,7 +119,7 @@ class LyingService(peer_pb2_grpc.PeerServicer):
         return blob_pb2.FindMissingReply()
 
     def Stat(self, request: Any, context: Any) -> blob_pb2.StatReply:
-        return blob_pb2.StatReply(size=1 << 40)
+        return blob_pb2.StatReply(size=self.chunks[0][0] if self.chunks else 4)
 
     def Read(self, request: Any, context: Any) -> Iterator[blob_pb2.ReadChunk]:
         self.reads += 1
@@ -225,12 +225,14 @@ def test_a_machine_that_comes_back_is_asked_again(village: Village) -> None:
 LIES = {
     "other bytes": [(4, b"evil")],
     "too few bytes": [(10, b"evil")],
+    "a part of the truth": [(4, b"goo")],
     "nothing": [],
     "an empty blob": [(0, b"")],
     "one byte more than declared": [(4, b"good!")],
     "two sizes": [(4, b"go"), (5, b"od")],
     "a size beyond belief": [(1 << 60, b"good")],
     "empty pieces for ever": [(4, b"")] * 100,
+    "the truth and more": [(4, b"good"), (4, b"!")],
     "a piece that is too large": [(3 << 20, bytes(3 << 20))],
 }
 
