@@ -191,13 +191,11 @@ class WorkerDaemon:
 
 def warm_kernels() -> None:
     """Compile what has to be compiled before somebody waits for it."""
-    from importlib import import_module
+    from vox import kernels
 
     began = time.monotonic()
     try:
-        import_module("vox.kernels.warm").warm()
-    except ModuleNotFoundError:
-        return
+        kernels.warm()
     except Exception:
         log.exception("kernels could not be compiled ahead")
         return
