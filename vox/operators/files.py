@@ -51,8 +51,8 @@ def read_image(path: str | os.PathLike[str]) -> Image:
     integrity.check(named)
     sitk = _simpleitk()
     try:
-        with _silence(named):
-            image = sitk.ReadImage(named)
+        with _silence(named), _alone(named) as alone:
+            image = sitk.ReadImage(alone)
     except RuntimeError as error:
         raise InputError(f"`{named}` cannot be read as an image", hint=_FORMATS_HINT, code="E0303") from error
     pixels = image.GetNumberOfPixels() * image.GetNumberOfComponentsPerPixel()
@@ -117,6 +117,24 @@ def _similar(path: Path) -> str:
         return ""
     found = get_close_matches(path.name, names, 1)
     return str(path.with_name(found[0])) if found else ""
+
+
+@contextmanager
+def _alone(named: str) -> Iterator[str]:
+    """Give a NIfTI file a folder of its own while it is read.
+
+    Where `a.nii` lies beside `a.nii.gz`, the library takes the header of the one that was named and the voxels
+    of the other.
+    """
+    lower = named.lower()
+    ending = next((ending for ending in (".nii.gz", ".nii") if lower.endswith(ending)), "")
+    if not ending:
+        yield named
+        return
+    with tempfile.TemporaryDirectory(prefix="vox-") as folder:
+        link = Path(folder) / f"image{ending}"
+        link.symlink_to(Path(named).absolute())
+        yield str(link)
 
 
 @contextmanager
