@@ -87,7 +87,8 @@ class Findings:
             )
         else:
             known = [*environment.arguments, *scope.names(environment.before), *builtins]
-            help = did_you_mean(name, (other for other in known if is_word(other) == is_word(name)))
+            alike = {other for other in known if is_word(other) == is_word(name)}
+            help = _split(name, alike) or did_you_mean(name, alike)
         if is_word(name):
             code, message = codes.UNKNOWN_NAME, f"unknown name `{name}`"
         else:
@@ -160,6 +161,14 @@ def compare_geometry(
         " its voxels are used in that image's place"
     )
     return Diagnostic("warning", codes.MOVED, message, span, "physical space corrected")
+
+
+def _split(name: str, known: set[str]) -> str:
+    """Recognise two operators that were written without a space between them."""
+    for cut in range(1, len(name)) if len(name) <= 64 else ():
+        if name[:cut] in known and name[cut:] in known:
+            return f"`{name}` is read as one operator: put a space into `{name[:cut]} {name[cut:]}`"
+    return ""
 
 
 def _trace(environment: Environment) -> tuple[Note, ...]:
