@@ -123,8 +123,8 @@ def _similar(path: Path) -> str:
 def _alone(named: str) -> Iterator[str]:
     """Give a NIfTI file a folder of its own while it is read.
 
-    Where `a.nii` lies beside `a.nii.gz`, the library takes the header of the one that was named and the voxels
-    of the other.
+    Where `a.nii` lies beside `a.nii.gz`, the library takes the header of the one that was named and the
+    voxels of the other.
     """
     lower = named.lower()
     ending = next((ending for ending in (".nii.gz", ".nii") if lower.endswith(ending)), "")
