@@ -112,6 +112,8 @@ async def on_vox_error(_: Request, error: Exception) -> Response:
 async def on_http_error(_: Request, error: Exception) -> Response:
     """Answer what the framework refuses in the same form."""
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, VoxError):  # the gate spoke while a body was read
+        return problem(error.__cause__)
     phrase = HTTPStatus(error.status_code).phrase
     document = {
         "type": "about:blank",
