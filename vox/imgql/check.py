@@ -88,7 +88,7 @@ class Findings:
         else:
             known = [*environment.arguments, *scope.names(environment.before), *builtins]
             alike = {other for other in known if is_word(other) == is_word(name)}
-            help = _split(name, alike) or did_you_mean(name, alike)
+            help = _split(name, alike, environment, scope, builtins) or did_you_mean(name, alike)
         if is_word(name):
             code, message = codes.UNKNOWN_NAME, f"unknown name `{name}`"
         else:
@@ -163,11 +163,17 @@ def compare_geometry(
     return Diagnostic("warning", codes.MOVED, message, span, "physical space corrected")
 
 
-def _split(name: str, known: set[str]) -> str:
-    """Recognise two operators that were written without a space between them."""
+def _split(
+    name: str, known: set[str], environment: Environment, scope: Scope, builtins: Mapping[str, Builtin]
+) -> str:
+    """Recognise an operator written together with one that stands before an operand."""
     for cut in range(1, len(name)) if len(name) <= 64 else ():
-        if name[:cut] in known and name[cut:] in known:
-            return f"`{name}` is read as one operator: put a space into `{name[:cut]} {name[cut:]}`"
+        first, second = name[:cut], name[cut:]
+        if first in known and second in known:
+            meaning = scope.find(second, environment.before)
+            takes = len(meaning.formals) if meaning is not None else len(builtins[second].inputs)
+            if takes == 1:
+                return f"`{name}` is read as one operator: put a space into `{first} {second}`"
     return ""
 
 

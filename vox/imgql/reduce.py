@@ -124,7 +124,7 @@ class Reducer:
             meaning.source,
             meaning.number,
             meaning,
-            dict(zip(meaning.formals, arguments, strict=True)),
+            dict(zip(meaning.formals, arguments, strict=True)) if arguments else None,
             environment,
             (call.start, call.end),
         )

@@ -73,6 +73,10 @@ class Scope:
         return self._declarations[name][index] if index < len(numbers) else None
 
 
+# Shared, never written to: most declarations of a large program have no formals.
+_NONE: dict[str, int] = {}
+
+
 class Environment:
     """Where an expression is evaluated: what it may see, its arguments, and who called for it.
 
@@ -93,7 +97,7 @@ class Environment:
         self.source = source
         self.before = before
         self.declaration = declaration
-        self.arguments = arguments or {}
+        self.arguments = _NONE if arguments is None else arguments
         self.parent = parent
         self.used = used
         self.site: tuple[SourceText, int, int] | None = None

@@ -39,5 +39,7 @@ class SourceText:
     def span(self, start: int, end: int) -> Span:
         """Return the place from `start` up to, not including, `end`."""
         line, column = self.line_column(start)
-        end_line, end_column = self.line_column(max(start, end))
-        return Span(self.name, line, column, end_line, end_column)
+        length = max(0, end - start)
+        if line == len(self._starts) or start + length < self._starts[line]:
+            return Span(self.name, line, column, line, column + length)
+        return Span(self.name, line, column, *self.line_column(end))
