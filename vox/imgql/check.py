@@ -60,7 +60,7 @@ class Findings:
             n for n, pair in enumerate(zip(builtin.inputs, given, strict=True)) if pair[0] != pair[1]
         )
         wanted, got = builtin.inputs[wrong], given[wrong]
-        help = _advice(wanted, got)
+        help = (_dotted(call.name, given) if environment.site is None else "") or _advice(wanted, got)
         which = f"argument {wrong + 1} is {_a(got)}" if len(given) > 1 else f"this is {_a(got)}"
         return self.error(codes.TYPE, message, call, environment, which, help)
 
@@ -88,7 +88,8 @@ class Findings:
         else:
             known = [*environment.arguments, *scope.names(environment.before), *builtins]
             alike = {other for other in known if is_word(other) == is_word(name)}
-            help = _split(name, alike, environment, scope, builtins) or did_you_mean(name, alike)
+            help = _undotted(name) or _split(name, alike, environment, scope, builtins)
+            help = help or did_you_mean(name, alike)
         if is_word(name):
             code, message = codes.UNKNOWN_NAME, f"unknown name `{name}`"
         else:
@@ -188,6 +189,32 @@ def _trace(environment: Environment) -> tuple[Note, ...]:
         notes.append(Note(f"in `{here.declaration.name}`, used here", span))
         here = here.parent
     return tuple(notes)
+
+
+_ARITHMETIC = ("+", "-", "*", "/")
+_COMPARISONS = ("=", "<", "<=", ">", ">=")
+_SIDES: dict[tuple[Type, ...], str] = {
+    (Type.NUMBER, Type.NUMBER): ".{}.",
+    (Type.IMAGE, Type.NUMBER): "{}.",
+    (Type.NUMBER, Type.IMAGE): ".{}",
+    (Type.IMAGE, Type.IMAGE): "{}",
+}
+
+
+def _dotted(name: str, given: tuple[Type, ...]) -> str:
+    """Recognise an operator whose dots do not fit what it is given."""
+    core = name.strip(".")
+    side = _SIDES.get(given)
+    if side is None or core not in _ARITHMETIC + (_COMPARISONS if side != "{}" else ()):
+        return ""
+    return f"for these two write `{side.format(core)}`: a dot stands on each side where a number is"
+
+
+def _undotted(name: str) -> str:
+    """Recognise a comparison without dots, which V1 does not have."""
+    if name not in _COMPARISONS:
+        return ""
+    return f"image with number: `i {name}. n`; number with image: `n .{name} i`; two numbers: `n .{name}. k`"
 
 
 def _types(types: tuple[Type, ...]) -> str:

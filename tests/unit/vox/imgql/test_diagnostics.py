@@ -90,6 +90,8 @@ CASES = [
     ),
     ("E0219", 'print "x" eta(1, 2)', "main.imgql:1:11", "graphs, polyhedra or posets", ""),
     ("E0223", 'print "x" 1 .>>. 2', "main.imgql:1:13", "unknown operator `.>>.`", "did you mean"),
+    ("E0223", 'print "x" 3 > 2', "main.imgql:1:13", "unknown operator `>`", "two numbers: `n .>. k`"),
+    ("E0209", 'print "x" 3 * 2', "main.imgql:1:13", "`*` requires", "for these two write `.*.`"),
     ("E0223", 'print "x" !I tt', "main.imgql:1:11", "unknown operator `!I`", "put a space into `! I`"),
     (
         "E0301",
