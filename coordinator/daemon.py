@@ -20,7 +20,7 @@ from coordinator.api import create_app
 from coordinator.api_context import Context
 from coordinator.helper import Helper
 from coordinator.parts import Parts, open_parts
-from coordinator.settings import CoordinatorSettings, names_of
+from coordinator.settings import CoordinatorSettings, names_of, shown_host
 from p2p.authority import ApiTokens
 from p2p.files import write_file
 from p2p.service import join_address
@@ -123,7 +123,7 @@ class CoordinatorDaemon:
 
     def _url(self, listener: socket.socket) -> str:
         scheme = "https" if self._settings.tls else "http"
-        return f"{scheme}://{join_address(self._settings.host, listener.getsockname()[1])}"
+        return f"{scheme}://{join_address(shown_host(self._settings.host), listener.getsockname()[1])}"
 
     def _document(self, url: str, parts: Parts) -> dict[str, Any]:
         settings = self._settings

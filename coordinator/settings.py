@@ -104,8 +104,15 @@ def addresses_of(host: str) -> list[str]:
     names = ["127.0.0.1", "::1", socket.gethostname()]
     if not ipaddress.ip_address(host).is_unspecified:
         return [host, *names]
-    try:
-        found = socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM)
-    except OSError:
-        found = []
-    return [*names, *sorted({str(entry[4][0]) for entry in found})]
+    from p2p.discovery import interfaces_of
+
+    return [*names, *interfaces_of(host)]
+
+
+def shown_host(host: str) -> str:
+    """Return the address to tell people: who listens everywhere is reached by the first of the machine's."""
+    if not ipaddress.ip_address(host).is_unspecified:
+        return host
+    from p2p.discovery import interfaces_of
+
+    return interfaces_of(host)[0]
