@@ -8,42 +8,30 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 from p2p.book import load_members, save_members
+from p2p.contacts import ASKED_MAX, Contacts
 from p2p.identity import Membership
 from p2p.peer import Peer
 from p2p.roster import Member, Roster
 from vox.attest import Attestation, accept
 from vox.clock import Clock, SystemClock
 from vox.digest import Digest, NodeId, PeerId
-from vox.errors import (
-    BlobCorrupt,
-    BlobMissing,
-    PeerError,
-    PeerUnavailable,
-    SignerUnknown,
-    StoreError,
-    TrustError,
-)
+from vox.errors import SignerUnknown, StoreError, TrustError
 from vox.store.contract import Result, Store
 
 TIMEOUT_S = 10.0
-# Members are asked for again after this long, so that one who joined is known before its results are seen.
-REFRESH_S = 60.0
-CONTACTS_MAX = 64
-ASKS_AT_A_TIME = 8
+# All at once: machines that are gone without a word cost one greeting's patience, not one each.
+ASKS_AT_A_TIME = ASKED_MAX
 READS_AT_A_TIME = 4
 # A thread that waits for another's fetch gives up after this long and fetches itself.
 FETCH_WAIT_S = 600.0
 
 _log = logging.getLogger(__name__)
-_Answer = TypeVar("_Answer")
-_Item = TypeVar("_Item")
 
 
 class Discovery(Protocol):
@@ -54,13 +42,6 @@ class Discovery(Protocol):
 
     def close(self) -> None:
         """Tell nothing more."""
-
-
-@dataclass(slots=True)
-class _Contact:
-    peer: Peer
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    met_at_s: float | None = None
 
 
 class Neighbourhood:
@@ -95,17 +76,14 @@ class Neighbourhood:
         self._store = store
         self._membership = membership
         self._discovery = discovery
-        self._name = name
-        self._timeout_s = timeout_s
-        self._clock: Clock = clock or SystemClock()
-        self._lock = threading.RLock()
         self._roster = Roster(membership.peer)
-        self._contacts: OrderedDict[str, _Contact] = OrderedDict()
+        self._contacts = Contacts(
+            membership, self._roster, self.met, name=name, timeout_s=timeout_s, clock=clock or SystemClock()
+        )
+        self._lock = self._contacts.lock
         self._coming: dict[Digest, threading.Event] = {}
         self._asks = ThreadPoolExecutor(ASKS_AT_A_TIME, thread_name_prefix="vox-ask")
         self._reads = ThreadPoolExecutor(READS_AT_A_TIME, thread_name_prefix="vox-fetch")
-        self._own_address = own_address
-        self._closed = False
         for member in load_members(store, membership):
             self._roster.vouched(member)
             for address in member.addresses:
@@ -114,7 +92,7 @@ class Neighbourhood:
             self._roster.heard(address, listed=True)
         self.listens(own_address)
         if discovery is not None:
-            discovery.start(self._seen, self._gone)
+            discovery.start(self._contacts.seen, self._contacts.gone)
 
     # Who is who
 
@@ -131,19 +109,18 @@ class Neighbourhood:
 
     def addresses(self) -> list[str]:
         """Return the addresses that would be asked now, in order."""
-        with self._lock:
-            return self._roster.to_ask(self._clock.monotonic())
+        return self._contacts.order()
 
     @property
     def own_address(self) -> str:
         """Where this machine's own service listens; empty if nowhere."""
         with self._lock:
-            return self._own_address
+            return self._contacts.own_address
 
     def listens(self, address: str) -> None:
         """Say where this machine's own service listens, once it does."""
         with self._lock:
-            self._own_address = address
+            self._contacts.own_address = address
             if address:
                 self._roster.answered(address, self._membership.peer)
 
@@ -190,12 +167,7 @@ class Neighbourhood:
         """Let go of every connection; calls that run end."""
         if self._discovery is not None:
             self._discovery.close()
-        with self._lock:
-            self._closed = True
-            contacts = list(self._contacts.values())
-            self._contacts.clear()
-        for contact in contacts:
-            contact.peer.close()
+        self._contacts.close()
         self._asks.shutdown(cancel_futures=True)
         self._reads.shutdown(cancel_futures=True)
 
@@ -226,7 +198,7 @@ class Neighbourhood:
         if not nodes:
             return {}
         asked = list(nodes)
-        answers = self._ask_all(self._order(), lambda peer: peer.claims(asked))
+        answers = self._contacts.ask_all(self._asks, self._contacts.order(), lambda peer: peer.claims(asked))
         believed: dict[NodeId, dict[Digest, Attestation]] = defaultdict(dict)
         for address, answer in answers:
             claims = [
@@ -250,12 +222,6 @@ class Neighbourhood:
 
     # How they are asked
 
-    def _order(self, hints: Sequence[str] = ()) -> list[str]:
-        with self._lock:
-            if self._closed:
-                return []
-            return self._roster.to_ask(self._clock.monotonic(), hints)
-
     def _claim(self, wanted: Collection[Digest]) -> tuple[set[Digest], list[threading.Event]]:
         with self._lock:
             coming = [self._coming[digest] for digest in wanted if digest in self._coming]
@@ -272,19 +238,23 @@ class Neighbourhood:
     def _bring(self, digests: set[Digest], hints: Sequence[str]) -> None:
         # Another thread may have brought some between the look-up and the claim.
         left = self._store.missing(digests)
-        order = self._order(hints)
+        order = self._contacts.order(hints)
         hinted = [address for address in order if address in set(hints)]
         for stage in (hinted, [address for address in order if address not in hinted]):
             if not left or not stage:
                 continue
             holders = self._holders(stage, left)
-            for come in self._gather(self._reads, lambda item: self._read(*item), list(holders.items())):
+            for come in self._contacts.gather(
+                self._reads, lambda item: self._read(*item), list(holders.items())
+            ):
                 left.difference_update(come)
 
     def _holders(self, addresses: Sequence[str], digests: Collection[Digest]) -> dict[Digest, list[str]]:
         wanted = list(digests)
         holders: dict[Digest, list[str]] = defaultdict(list)
-        for address, missing in self._ask_all(addresses, lambda peer: peer.missing(wanted)):
+        for address, missing in self._contacts.ask_all(
+            self._asks, addresses, lambda peer: peer.missing(wanted)
+        ):
             for digest in wanted:
                 if digest not in missing:
                     holders[digest].append(address)
@@ -298,87 +268,16 @@ class Neighbourhood:
             return self._store.write(peer.open(digest))
 
         for address in addresses:
-            if self._ask(address, copy) == digest:
+            if self._contacts.ask(address, copy) == digest:
                 return {digest}
         return set()
-
-    def _ask_all(
-        self, addresses: Sequence[str], question: Callable[[Peer], _Answer]
-    ) -> list[tuple[str, _Answer]]:
-        """Ask several peers at once; return the answers of those that gave one, in the order of addresses."""
-        if len(addresses) == 1:
-            answers = [self._ask(addresses[0], question)]
-        else:
-            answers = self._gather(self._asks, lambda address: self._ask(address, question), addresses)
-        return [(a, answer) for a, answer in zip(addresses, answers, strict=False) if answer is not None]
-
-    def _gather(
-        self, pool: ThreadPoolExecutor, work: Callable[[_Item], _Answer], items: Sequence[_Item]
-    ) -> list[_Answer]:
-        """Do some work for each item at once; nothing comes of it when this is closed meanwhile."""
-        try:
-            return list(pool.map(work, items))
-        except (RuntimeError, CancelledError):
-            if not self._closed:
-                raise
-            return []
-
-    def _ask(self, address: str, question: Callable[[Peer], _Answer]) -> _Answer | None:
-        try:
-            return question(self._contact(address))
-        except (BlobMissing, BlobCorrupt) as error:
-            _log.info("%s: %s", address, error.message)
-        except PeerUnavailable as error:
-            self._rest(address, error)
-        except PeerError as error:
-            self._left_out(address, error.message)
-        except TrustError as error:
-            self._rest(address, error)
-        return None
-
-    def _contact(self, address: str) -> Peer:
-        """Return a peer that has been greeted, and asked lately for the members it knows."""
-        with self._lock:
-            contact = self._contacts.get(address)
-            if contact is None:
-                contact = _Contact(Peer(address, self._membership, timeout_s=self._timeout_s))
-                self._contacts[address] = contact
-            self._contacts.move_to_end(address)
-            surplus = self._contacts.popitem(last=False)[1] if len(self._contacts) > CONTACTS_MAX else None
-        if surplus is not None:
-            surplus.peer.close()
-        with contact.lock:
-            now_s = self._clock.monotonic()
-            with self._lock:
-                if self._roster.rests(address, now_s):
-                    # Another thread has just tried; not everybody has to wait for the same silence.
-                    raise PeerUnavailable(f"{address} is left alone for a while")
-            if contact.met_at_s is None or now_s - contact.met_at_s > REFRESH_S:
-                self._greet(address, contact)
-        return contact.peer
-
-    def _greet(self, address: str, contact: _Contact) -> None:
-        try:
-            greeting = contact.peer.hello(self.own_address, self._name)
-            with self._lock:
-                self._roster.answered(address, greeting.peer)
-            if greeting.peer != self._membership.peer:
-                self._learn(contact.peer)
-        except PeerUnavailable as error:
-            self._rest(address, error)
-            raise
-        contact.met_at_s = self._clock.monotonic()
-
-    def _learn(self, peer: Peer) -> None:
-        for member in peer.members(self._membership):
-            self.met(member)
 
     def _believed(self, address: str, claims: Sequence[Attestation]) -> list[Attestation]:
         """Return the claims that members signed; a bad signature puts the machine that sent it out."""
         trusted = self.trusted
         if any(claim.statement.issuer not in trusted for claim in claims):
             # Somebody may have joined after this peer was last asked for members.
-            self._ask(address, self._learn)
+            self._contacts.ask(address, self._contacts.learn)
             trusted = self.trusted
         believed: list[Attestation] = []
         for claim in claims:
@@ -387,40 +286,8 @@ class Neighbourhood:
             except SignerUnknown as error:
                 _log.info("%s: %s", address, error.message)
             except TrustError as error:
-                self._left_out(address, error.message)
+                self._contacts.left_out(address, error.message)
                 return []
             else:
                 believed.append(claim)
         return believed
-
-    # What becomes of them
-
-    def _rest(self, address: str, error: PeerUnavailable | TrustError) -> None:
-        # Its channel stays: other threads may be reading through it, and it connects again by itself.
-        _log.info("%s is left alone for a while: %s", address, error.message)
-        with self._lock:
-            self._roster.failed(address, self._clock.monotonic())
-            contact = self._contacts.get(address)
-            if contact is not None:
-                contact.met_at_s = None
-
-    def _left_out(self, address: str, reason: str) -> None:
-        _log.warning("%s is not asked any more: %s", address, reason)
-        with self._lock:
-            self._roster.lied(address)
-        self._drop(address)
-
-    def _drop(self, address: str) -> None:
-        with self._lock:
-            contact = self._contacts.pop(address, None)
-        if contact is not None:
-            contact.peer.close()
-
-    def _seen(self, address: str) -> None:
-        with self._lock:
-            self._roster.returned(address)
-
-    def _gone(self, address: str) -> None:
-        with self._lock:
-            self._roster.left(address)
-        self._drop(address)

@@ -25,8 +25,10 @@ from vox.wire.translate import (
     IDS_MAX,
     MEMBERS_MAX,
     MESSAGE_BYTES_MAX,
+    address_from_wire,
     attestation_from_wire,
     batches,
+    is_address,
     name_from_wire,
     names_from_wire,
     result_from_wire,
@@ -92,15 +94,23 @@ class Peer:
         Shown to it, and what its own certificate must fit.
     timeout_s
         How long a call may take, bytes of blobs apart.
+
+    Raises
+    ------
+    PeerUnavailable
+        If the address is not `host:port`; whether somebody is there shows with the first call.
     """
 
     def __init__(self, address: str, membership: Membership, *, timeout_s: float = TIMEOUT_S) -> None:
+        if not is_address(address):
+            raise PeerUnavailable(f"{address[:80]!r} is not an address", hint="write host:port")
         self.address = address
         self._timeout_s = timeout_s
         credentials = grpc.ssl_channel_credentials(
             membership.ca_pem, membership.key_pem, membership.certificate_pem
         )
-        self._channel = grpc.secure_channel(address, credentials, options=_OPTIONS)
+        # With the scheme written out, no host name can be taken for another kind of place ("unix:1").
+        self._channel = grpc.secure_channel(f"dns:///{address}", credentials, options=_OPTIONS)
         self._stub = peer_pb2_grpc.PeerStub(self._channel)
         self._calls = threading.BoundedSemaphore(CALLS_MAX)
         self._reads = threading.BoundedSemaphore(READS_MAX)
@@ -132,7 +142,7 @@ class Peer:
         for told in reply.members:
             if len(told.certificate) > CERTIFICATE_BYTES_MAX or len(told.addresses) > ADDRESSES_MAX:
                 raise self._odd("an oversized member")
-            addresses = tuple(text_from_wire(address) for address in told.addresses)
+            addresses = tuple(address_from_wire(address) for address in told.addresses)
             try:
                 peer = membership.vouches(told.certificate)
             except SignatureInvalid as error:

@@ -10,6 +10,9 @@ from p2p.neighbourhood import TIMEOUT_S, Neighbourhood
 from p2p.service import PeerService, join_address
 from vox.store.contract import Store
 
+# "Everywhere" is a place to listen at, not one to be called at.
+WILDCARDS = ("", "0.0.0.0", "::")
+
 
 class Presence:
     """Service, neighbourhood and discovery of one store, started and closed together.
@@ -78,11 +81,12 @@ class Presence:
         """
         port = self._service.start()
         host = self._host
-        if self._discover:
+        if self._discover or self._host in WILDCARDS:
             from p2p.discovery import interfaces_of
 
             interfaces = interfaces_of(self._host)
             host = interfaces[0] if interfaces else host
+        if self._discover:
             self._announcer = _Announcement(self._membership, port, interfaces)
         self.neighbours.listens(join_address(host, port))
         return self.address

@@ -35,6 +35,7 @@ from vox.wire.translate import (
     MEMBERS_MAX,
     MESSAGE_BYTES_MAX,
     REPLY_BYTES,
+    address_from_wire,
     attestation_to_wire,
     batches,
     name_from_wire,
@@ -112,6 +113,7 @@ class PeerService:
         self._port = port
         self._answers = _Answers(shelf, membership, members, revoked, met, name)
         self._server: Any = None
+        self._threads: ThreadPoolExecutor
 
     @property
     def address(self) -> str:
@@ -131,8 +133,9 @@ class PeerService:
             root_certificates=self._membership.ca_pem,
             require_client_auth=True,
         )
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="vox-peer")
         self._server = grpc.server(
-            ThreadPoolExecutor(THREADS, thread_name_prefix="vox-peer"),
+            self._threads,
             options=OPTIONS,
             maximum_concurrent_rpcs=CALLS_MAX,
         )
@@ -153,6 +156,7 @@ class PeerService:
         if self._server is not None:
             self._server.stop(grace_s).wait(grace_s + 5.0)
             self._server = None
+            self._threads.shutdown(wait=False)
 
 
 class _Answers(peer_pb2_grpc.PeerServicer):
@@ -181,9 +185,9 @@ class _Answers(peer_pb2_grpc.PeerServicer):
         with self._answering(context) as caller:
             if not request.version_min <= VERSION <= request.version_max:
                 raise PeerProtocol(f"this machine speaks version {VERSION} of the peer protocol")
-            address, name = text_from_wire(request.address), text_from_wire(request.name)
-            certificate = _certificate(context)
-            self._met(Member(caller, certificate, (address,) if address else (), name))
+            addresses = (address_from_wire(request.address),) if request.address else ()
+            name = text_from_wire(request.name)
+            self._met(Member(caller, _certificate(context), addresses, name))
             return peer_pb2.HelloReply(
                 version=VERSION,
                 peer=self._membership.peer.sha256,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -22,6 +23,8 @@ MEMBERS_MAX = 1000
 ADDRESSES_MAX = 8
 TEXT_CHARACTERS_MAX = 255
 CERTIFICATE_BYTES_MAX = 8192
+
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})", re.ASCII)
 
 _Named = TypeVar("_Named", Digest, NodeId, ActionId, PeerId)
 _Item = TypeVar("_Item")
@@ -137,6 +140,25 @@ def text_from_wire(text: str) -> str:
     if len(text) > TEXT_CHARACTERS_MAX or not text.isprintable():
         raise PeerProtocol("a text that is too long or cannot be printed")
     return text
+
+
+def address_from_wire(text: str) -> str:
+    """Read an address that a peer names: `host:port` and nothing else that a transport would understand.
+
+    Raises
+    ------
+    PeerProtocol
+        If it is not one.
+    """
+    if not is_address(text):
+        raise PeerProtocol("an address that is not host:port")
+    return text
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a text is `host:port`, with brackets around an IPv6 host."""
+    found = _ADDRESS.fullmatch(text)
+    return found is not None and len(text) <= TEXT_CHARACTERS_MAX and 0 < int(found["port"]) < 1 << 16
 
 
 def batches(items: Iterable[_Item], size: int = IDS_MAX) -> Iterator[list[_Item]]:

@@ -301,6 +301,13 @@ def test_unknown_actions_have_no_claims(pair: Pair) -> None:
 
 
 def test_an_address_that_is_none_is_unavailable_not_a_traceback(pair: Pair) -> None:
-    for address in ("127.0.0.1:1", "no.such.host.invalid:1", "rubbish"):
+    for address in ("127.0.0.1:1", "no.such.host.invalid:1", "unix:1", "unix:/tmp/socket", "rubbish", ""):
         with pytest.raises((PeerUnavailable, PeerProtocol)):
             Peer(address, pair.asker_membership, timeout_s=3.0).hello()
+
+
+def test_an_address_that_is_more_than_host_and_port_is_refused(pair: Pair) -> None:
+    for address in ("unix:/tmp/socket", "dns:///a:1", "a", "a:99999"):
+        with pytest.raises(PeerProtocol):
+            pair.peer.hello(address)
+    assert pair.met == []

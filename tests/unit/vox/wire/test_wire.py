@@ -23,6 +23,7 @@ from vox.wire.status import PeerBusy, to_error, to_status
 from vox.wire.translate import (
     CLAIMS_MAX,
     IDS_MAX,
+    address_from_wire,
     attestation_from_wire,
     attestation_to_wire,
     batches,
@@ -160,3 +161,31 @@ def test_whatever_a_peer_says_is_one_printable_error(said: str, metadata: dict[s
         error = to_error(name, said, metadata, address="a:1")
         assert error.message.isprintable()
         assert isinstance(error, PeerProtocol | PeerUnavailable)
+
+
+@pytest.mark.parametrize("address", ["a:1", "10.0.0.1:65535", "[::1]:80", "host-1.lab_net:7001"])
+def test_addresses_are_host_and_port(address: str) -> None:
+    assert address_from_wire(address) == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "a",
+        ":1",
+        "a:0",
+        "a:65536",
+        "a:-1",
+        "a:1 ",
+        "a:1\n",
+        "unix:/tmp/x",
+        "dns:///a:1",
+        "[::1",
+        "a:\u0663",
+        "x" * 300 + ":1",
+    ],
+)
+def test_nothing_else_that_a_transport_would_understand_is_an_address(address: str) -> None:
+    with pytest.raises(PeerProtocol):
+        address_from_wire(address)
