@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 from client.problems import ToldError
 from client.results import result_from_json
 from vox.digest import Digest
-from vox.errors import CoordinatorUnreachable, UsageError
+from vox.errors import CoordinatorUnreachable, UsageError, VoxError
 from vox.events import Event, ExecutionFinished, from_json
 
 if TYPE_CHECKING:
@@ -164,7 +164,13 @@ class RemoteEngine:
             content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
             headers = {"Content-Type": "application/json", "Content-Length": str(len(content))}
         raw = self._exchange(method, path, headers, (lambda: [content]) if content else None)
-        return cast("dict[str, Any]", json.loads(raw)) if raw else {}
+        try:
+            answer = json.loads(raw)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise _stranger("the answer is not understood")
+        return answer
 
     def _connect(self, timeout_s: float = _CONNECT_S) -> http.client.HTTPConnection:
         if self._secure:
@@ -262,11 +268,17 @@ def _pieces(parts: Sequence[Buffer]) -> Iterator[bytes]:
             yield bytes(view[start : start + _PIECE_BYTES])
 
 
-def _told(data: bytes, status: int) -> ToldError:
+def _told(data: bytes, status: int) -> VoxError:
     try:
         document = json.loads(data)
     except ValueError:
         document = {}
-    if not isinstance(document, dict) or not document:
-        document = {"message": f"the coordinator answered with status {status}", "code": "E0802"}
+    if not isinstance(document, dict) or not isinstance(document.get("code"), str):
+        return _stranger(f"it answered with status {status}")
     return ToldError(document, status)
+
+
+def _stranger(reason: str) -> CoordinatorUnreachable:
+    return CoordinatorUnreachable(
+        f"what answers there is no coordinator of vox: {reason}", hint="check the address and the port"
+    )
