@@ -1,8 +1,8 @@
 """The head: what has happened goes in, what is to be done comes out. No clock, no threads, no sockets.
 
 Several executions share nodes: a node that two of them want runs once. Work per notice is in proportion to
-the nodes that the notice changes, never to the plan. `check` asserts every invariant; tests call it after each
-notice.
+the nodes that the notice changes, never to the plan. `check` asserts every invariant; tests call it after
+each notice.
 """
 
 from __future__ import annotations

@@ -37,6 +37,8 @@ CACHE_BYTES = 512 * 10**6
 _WAIT_MS_MAX = 50
 _WAIT_BYTES_MAX = 4 << 20
 _WAIT_NODES_MAX = 512
+# Actions whose claim is remembered: thousands of nodes may be one action, with a claim for each in the store.
+_BELIEVED_MAX = 20_000
 
 
 class Runner:
@@ -71,6 +73,7 @@ class Runner:
         self.catalogue = catalogue
         self.cache = ValueCache(cache_bytes)
         self.clock = clock or SystemClock()
+        self.believed: dict[ActionId, Attestation] = {}
         self._threads = threads
         self._lock = threading.Lock()
         self._active = 0
@@ -82,11 +85,6 @@ class Runner:
         -------
         Report
             Everything in it that is done is durable, or was before.
-
-        Raises
-        ------
-        StoreError
-            If the store cannot be asked at all.
         """
         with self._lock:
             self._active += 1
@@ -95,6 +93,13 @@ class Runner:
         finally:
             with self._lock:
                 self._active -= 1
+
+    def remember(self, claim: Attestation) -> None:
+        """Keep a claim that is durable and believed at hand."""
+        with self._lock:
+            if len(self.believed) >= _BELIEVED_MAX:
+                self.believed.clear()
+            self.believed[claim.statement.action] = claim
 
     @contextmanager
     def kernel_threads(self) -> Iterator[None]:
@@ -135,12 +140,25 @@ class _Run:
 
     def report(self) -> Report:
         """Run everything."""
-        if self.fragment.reads:
-            self._look_up()
-        for level in self._levels():
-            self._run_level(level)
+        try:
+            if self.fragment.reads:
+                self._look_up()
+            for level in self._levels():
+                self._run_level(level)
+        except VoxError as error:
+            self._fail_rest(error)
         self._flush()
         return Report(self.fragment.name, tuple(self.outcomes.values()))
+
+    def _fail_rest(self, error: VoxError) -> None:
+        """The store cannot be asked: one error for each node that does not stand behind another one."""
+        waiting = {result.name for result in self.waiting}
+        ended = waiting | self.outcomes.keys()
+        for name, node in self.nodes.items():
+            if isinstance(node, Apply) and name not in ended:
+                inside = [i for i in node.inputs if isinstance(self.nodes.get(i), Apply)]
+                if ended.issuperset(inside):
+                    self._fail(name, error)
 
     def _levels(self) -> list[list[NodeId]]:
         """Return nodes by distance from what is known, so that a level's actions are asked at once."""
@@ -176,7 +194,7 @@ class _Run:
             if isinstance(node, Apply) and name not in self.found and self._has_inputs(node):
                 digests = tuple(self.digests[i] for i in node.inputs)
                 actions[name] = action_id(node.operator, digests, node.parameters)
-        claims = self.runner.store.attestations(set(actions.values())) if self.fragment.reads else {}
+        claims = self._claims(set(actions.values())) if self.fragment.reads else {}
         for name in level:
             if self.cancelled():
                 return
@@ -187,7 +205,7 @@ class _Run:
                 if self._has_inputs(node):
                     self._take(self.found[name])
             elif name in actions and self._has_inputs(node) and name not in self.computed:
-                claim = self._believe(claims.get(actions[name], ()))
+                claim = claims.get(actions[name])
                 if claim is None:
                     self._compute(name)
                 else:
@@ -213,13 +231,17 @@ class _Run:
         self.digests[done.node] = done.digest
         self.outcomes[done.node] = done
 
-    def _believe(self, claims: Sequence[Attestation]) -> Attestation | None:
-        """Return a claim about an action: the own one; or anybody's, when all agree."""
-        own = [claim for claim in claims if claim.statement.issuer == self.runner.signer.peer]
-        if own:
-            return own[-1]
-        agreed = len({claim.statement.output for claim in claims}) == 1
-        return claims[0] if agreed else None
+    def _claims(self, actions: set[ActionId]) -> dict[ActionId, Attestation]:
+        """Return a claim to believe for each action: the own one; or anybody's, when all agree."""
+        believed = self.runner.believed
+        claims = {action: believed[action] for action in actions if action in believed}
+        for action, offered in self.runner.store.attestations(actions - claims.keys()).items():
+            own = [claim for claim in offered if claim.statement.issuer == self.runner.signer.peer]
+            agreed = len({claim.statement.output for claim in offered}) == 1
+            if own or agreed:
+                claims[action] = (own or offered)[-1]
+                self.runner.remember(claims[action])
+        return claims
 
     def _cut_off(self, name: NodeId, claim: Attestation) -> None:
         """Another node was the same action. Only who computed it may vouch for it under a new name."""
@@ -362,3 +384,5 @@ class _Run:
             self._take(Done(result.name, stated.output, stated.size, result.how, wall_ms, claim))
             if result.blob is not None:
                 self.values.pop(stated.output, None)
+                if self.fragment.writes:
+                    self.runner.remember(claim)
