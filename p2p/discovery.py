@@ -146,8 +146,13 @@ class Browser:
         return lowest.isdecimal() and highest.isdecimal() and int(lowest) <= PROTOCOL <= int(highest)
 
 
-def find_coordinators(timeout_s: float, interfaces: Sequence[str] | None = None) -> list[CoordinatorSighting]:
-    """Return the coordinators that announce themselves, waiting for the first one at most `timeout_s`."""
+def find_coordinators(
+    timeout_s: float, interfaces: Sequence[str] | None = None, cluster: str = ""
+) -> list[CoordinatorSighting]:
+    """Return the coordinators that announce themselves, waiting for the first one at most `timeout_s`.
+
+    `cluster` is the beginning of the name of the one that is looked for, as a join token tells it.
+    """
     found: dict[str, CoordinatorSighting] = {}
     first = threading.Event()
     watch: _Watch
@@ -160,7 +165,8 @@ def find_coordinators(timeout_s: float, interfaces: Sequence[str] | None = None)
         first.set()
 
     def complete(properties: Mapping[str, str]) -> bool:
-        return bool(properties.get("cl")) and properties.get("v") == str(VERSION)
+        name = properties.get("cl", "")
+        return bool(name) and name.startswith(cluster) and properties.get("v") == str(VERSION)
 
     watch = _Watch(HEAD_TYPE, interfaces_of("") if interfaces is None else interfaces, complete)
     watch.start(seen, lambda address: None)

@@ -92,10 +92,12 @@ class LyingService(peer_pb2_grpc.PeerServicer):
         claims: list[Attestation] | None = None,
         result: Result | None = None,
         certificates: list[bytes] | None = None,
+        then: Callable[[Any], None] = lambda context: None,
     ) -> None:
         self.identity, self.membership = identity, membership
         self.chunks, self.claims, self.result = chunks or [], claims or [], result
         self.certificates = certificates or []
+        self.then = then
         self.reads = 0
         self.server = grpc.server(ThreadPoolExecutor(4), options=OPTIONS)
         peer_pb2_grpc.add_PeerServicer_to_server(self, self.server)
@@ -125,6 +127,7 @@ class LyingService(peer_pb2_grpc.PeerServicer):
         self.reads += 1
         for size, data in self.chunks:
             yield blob_pb2.ReadChunk(size=size, data=data)
+        self.then(context)
 
     def Attestations(self, request: Any, context: Any) -> Iterator[peer_pb2.AttestationsReply]:
         yield peer_pb2.AttestationsReply()
@@ -352,3 +355,53 @@ def test_a_closed_neighbourhood_knows_nobody(village: Village) -> None:
     b.neighbours.close()
     assert b.neighbours.fetch(digests) == set()
     assert b.neighbours.results([node_of("x")]) == {}
+
+
+def breaks(context: Any) -> None:
+    context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
+
+
+def test_a_blob_whose_sender_breaks_off_comes_from_another(village: Village) -> None:
+    honest = village.machine("honest")
+    (wanted,) = honest.computes("good")
+    broken = village.liar("broken", chunks=[(4, b"go")], then=breaks)
+    b = village.machine("b", honest.address)
+    assert b.neighbours.fetch([wanted], [broken]) == {wanted}
+
+
+def test_closing_ends_what_is_being_fetched(village: Village) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def stalls(context: Any) -> None:
+        context.add_callback(ended.set)
+        begun.set()
+        ended.wait(30)
+
+    stalling = village.liar("stalling", chunks=[(4, b"go")], then=stalls)
+    b = village.machine("b", stalling)
+    with ThreadPoolExecutor(8) as pool:
+        fetches = [pool.submit(b.neighbours.fetch, [Digest.of(b"good")]) for _ in range(8)]
+        assert begun.wait(10)
+        b.neighbours.close()
+        assert [fetch.result(10) for fetch in fetches] == [set()] * 8
+    assert ended.wait(10)
+
+
+def test_a_busy_machine_is_waited_for(village: Village) -> None:
+    turns = iter([True, True, False, False])
+
+    def busy_twice(context: Any) -> None:
+        if next(turns):
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "later")
+
+    class Busy(LyingService):
+        def Read(self, request: Any, context: Any) -> Iterator[blob_pb2.ReadChunk]:
+            self.then(context)
+            yield from super().Read(request, context)
+
+    busy = Busy(*village.cluster.machine("busy"), chunks=[(4, b"good")])
+    busy.then = busy_twice
+    village.stops.append(busy.stop)
+    b = village.machine("b", busy.address)
+    assert b.neighbours.fetch([Digest.of(b"good")]) == {Digest.of(b"good")}
+    assert busy.reads == 1
