@@ -13,6 +13,7 @@ from vox.errors import UsageError
 
 if TYPE_CHECKING:
     from client.session import Session
+    from vox.plan import Plan
 
 
 @click.command("list", epilog="Example: vox list --json")
@@ -56,11 +57,11 @@ def watch(execution: str, out: Path | None, options: Options) -> int:
     from client.interrupts import Interrupts
     from client.render import watcher_for
     from client.session import Execution
-    from vox.plan import Plan
 
     with _session(options) as session, Interrupts() as interrupts:
         followed = Execution(session, execution, None)
-        watcher = watcher_for(Plan({}, ()), quiet=options.quiet or options.json)
+        plan = _outline(session.engine.show(execution))
+        watcher = watcher_for(plan, quiet=options.quiet or options.json)
         try:
             for event in followed:
                 watcher.see(event)
@@ -155,6 +156,17 @@ def _goal(session: Session, what: str) -> dict[str, Any]:
             return dict(goal)
     known = ", ".join(goal["label"] for goal in document["goals"])
     raise UsageError(f"execution {execution} has no goal {label!r}", hint=f"its goals are {known}")
+
+
+def _outline(document: dict[str, Any]) -> Plan:
+    """Return as much of an execution's plan as its document tells: the goals."""
+    from client.results import goal_from_json
+    from vox.errors import Span
+    from vox.plan import Goal, Plan
+
+    nowhere = Span("", 0, 0, 0, 0)
+    found = (goal_from_json(goal) for goal in document["goals"])
+    return Plan({}, tuple(Goal(each.kind, each.label, each.node, nowhere, each.type) for each in found))
 
 
 def _same_format(label: str, output: Path | None) -> bool:

@@ -84,8 +84,14 @@ def shared_session() -> Session:
     """Return this process's own session, opened at the first call and closed at exit."""
     if not _shared:
         _shared.append(open_local(settings_module.load()))
-        atexit.register(lambda: _shared.pop().close())
+        atexit.register(close_shared)
     return _shared[0]
+
+
+def close_shared() -> None:
+    """Close this process's own session; the next call opens another."""
+    while _shared:
+        _shared.pop().close()
 
 
 def open_store(settings: Settings, *, read_only: bool = False) -> Store:

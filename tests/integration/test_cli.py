@@ -230,13 +230,13 @@ def test_helpers_answer(shell: Shell) -> None:
 
 
 SLOW = 'load f = "big.nii.gz"\nlet i = intensity(f)\n' + "".join(
-    f'save "c{n}.nii.gz" crossCorrelation(4, i, i, i >. {n}, 0, 400, {60 + n})\n' for n in range(40)
+    f'save "c{n}.nii.gz" crossCorrelation(4, i, i, i >. {n}, 0, 400, {60 + n})\n' for n in range(120)
 )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_ends_cleanly_and_goes_on_where_it_was(tmp_path: Path, number: int) -> None:
-    write_image(tmp_path / "big.nii.gz", size=(120, 120, 80))
+    write_image(tmp_path / "big.nii.gz", size=(160, 160, 100))
     shell = Shell(tmp_path)
     shell.write("slow.imgql", SLOW)
     running = shell.start("submit", "slow.imgql")
