@@ -138,8 +138,6 @@ def _settings(
         with_worker=with_worker,
         p2p=settings.p2p.enabled and not no_p2p,
         peers=(*settings.p2p.peers, *peers),
-        retries=settings.engine.retries,
-        max_concurrent_nodes=settings.engine.max_concurrent_nodes,
     )
 
 

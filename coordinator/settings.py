@@ -43,8 +43,6 @@ class CoordinatorSettings:
     with_worker: bool = False
     p2p: bool = True
     peers: tuple[str, ...] = ()
-    retries: int = 2
-    max_concurrent_nodes: int = 0
 
     @property
     def run_file(self) -> Path:

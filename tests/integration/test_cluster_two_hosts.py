@@ -36,7 +36,7 @@ def ask(host: Host, url: str, ca: Path, token: str = "", body: str = "") -> tupl
     return status, answer
 
 
-@pytest.mark.parametrize("listen", ["its address", "everywhere"])
+@pytest.mark.parametrize("listen", ["its address", pytest.param("everywhere", marks=pytest.mark.slow)])
 def test_a_worker_of_another_host_joins_by_token_over_tls(tmp_path: Path, listen: str) -> None:
     with two_hosts() as (one, two):
         cluster = Cluster(tmp_path, prefix=one.prefix)
@@ -91,6 +91,7 @@ def test_a_worker_of_another_host_joins_by_token_over_tls(tmp_path: Path, listen
             cluster.close()
 
 
+@pytest.mark.slow
 def test_a_worker_finds_its_coordinator_by_multicast(tmp_path: Path) -> None:
     with two_hosts() as (one, two):
         cluster = Cluster(tmp_path, prefix=one.prefix)
