@@ -20,6 +20,9 @@ from vox.kernels.neighbours import contour
 # What ITK gives when there is no contour to measure from.
 NO_CONTOUR = np.float32(1.8446743e19)
 
+# Lines are looked at in blocks of this many: fewer tests for far ones, few lines per test.
+_BLOCK = 8
+
 _ZERO, _ONE = np.uint64(0), np.uint64(1)
 _F64, _I64 = types.float64, types.int64
 
@@ -72,29 +75,83 @@ def _highest(line: Any) -> Any:
 
 
 @njit(**OPTIONS)
-def _across(lines: Any, filled: Any, at: Any, squares: Any, buffers: Any, limit: Any) -> Any:
+def _may_lower(line: Any, floor: Any, cost: Any) -> Any:
+    """Whether a block of lines that are nowhere below `floor`, at a cost, could lower a line."""
+    if floor[0] == np.inf:
+        return False
+    found = False
+    for x in range(line.size):
+        found |= floor[x] + cost < line[x]
+    return found
+
+
+@njit(**OPTIONS)
+def _floors(lines: Any, filled: Any, floors: Any) -> None:
+    """Write the minimum of each block of lines."""
+    floors[:] = np.inf
+    for i in range(lines.shape[0]):
+        if filled[i]:
+            floor = floors[i // _BLOCK]
+            line = lines[i]
+            for x in range(line.size):
+                floor[x] = line[x] if line[x] < floor[x] else floor[x]
+
+
+@njit(**OPTIONS)
+def _visit(
+    lines: Any, filled: Any, at: Any, rows: Any, squares: Any, buffers: Any, current: Any, limit: Any
+) -> Any:
+    """Lower a line by those of some rows, nearest first; return the buffer that then holds it."""
+    begin, end, step = rows
+    for other in range(begin, end, step):
+        cost = squares[abs(other - at)]
+        if cost >= limit[0]:
+            break
+        if filled[other]:
+            _lower(buffers[1 - current], buffers[current], lines[other], cost)
+            current = 1 - current
+    limit.view(np.int64)[0] = _highest(buffers[current])
+    return current
+
+
+@njit(**OPTIONS)
+def _across(lines: Any, filled: Any, floors: Any, at: Any, squares: Any, buffers: Any, limit: Any) -> Any:
     """Return the buffer that holds min over i of lines[i] + squares[|i - at|].
 
-    It stops at the distance whose square alone is no less than any value of the line.
+    Blocks of lines are visited outwards from `at`. A side ends at the distance whose square alone is no less
+    than any value reached; a block is passed over when even its minimum, at its nearest line, lowers nothing.
+    Both leave out only what cannot change the minimum.
     """
     count = lines.shape[0]
-    current = 0
+    home = at // _BLOCK
     buffers[0, :] = lines[at]
     limit[0] = np.inf
     if filled[at]:
         limit.view(np.int64)[0] = _highest(buffers[0])
-    for step in range(1, count):
-        cost = squares[step]
-        if cost >= limit[0]:
-            break
-        lowered = False
-        for other in (at - step, at + step):
-            if 0 <= other < count and filled[other]:
-                _lower(buffers[1 - current], buffers[current], lines[other], cost)
-                current = 1 - current
-                lowered = True
-        if lowered:
-            limit.view(np.int64)[0] = _highest(buffers[current])
+    first = home * _BLOCK
+    current = _visit(lines, filled, at, (at - 1, first - 1, -1), squares, buffers, 0, limit)
+    last = min(count, first + _BLOCK)
+    current = _visit(lines, filled, at, (at + 1, last, 1), squares, buffers, current, limit)
+    down, up = home - 1, home + 1
+    while down >= 0 or up < floors.shape[0]:
+        if down >= 0:
+            near = (down + 1) * _BLOCK - 1
+            if squares[at - near] >= limit[0]:
+                down = -1
+            else:
+                if _may_lower(buffers[current], floors[down], squares[at - near]):
+                    rows = (near, near - _BLOCK, -1)
+                    current = _visit(lines, filled, at, rows, squares, buffers, current, limit)
+                down -= 1
+        if up < floors.shape[0]:
+            near = up * _BLOCK
+            if squares[near - at] >= limit[0]:
+                up = floors.shape[0]
+            else:
+                if _may_lower(buffers[current], floors[up], squares[near - at]):
+                    rows = (near, min(count, near + _BLOCK), 1)
+                    current = _visit(lines, filled, at, rows, squares, buffers, current, limit)
+                up += 1
     return current
 
 
@@ -109,6 +166,7 @@ def _planes(words: Any, squares_x: Any, squares_y: Any, out: Any, filled: Any, s
     height, width = out.shape[1], out.shape[2]
     lines = np.empty((height, width), np.float64)
     rows = np.empty(height, np.uint8)
+    floors = np.empty(((height + _BLOCK - 1) // _BLOCK, width), np.float64)
     buffers = np.empty((2, width), np.float64)
     limit = np.empty(1, np.float64)
     for z in range(start, stop):
@@ -117,8 +175,9 @@ def _planes(words: Any, squares_x: Any, squares_y: Any, out: Any, filled: Any, s
             rows[y] = _along_x(words[z, y], squares_x, lines[y])
             filled[z] |= rows[y]
         if filled[z]:
+            _floors(lines, rows, floors)
             for y in range(height):
-                current = _across(lines, rows, y, squares_y, buffers, limit)
+                current = _across(lines, rows, floors, y, squares_y, buffers, limit)
                 out[z, y, :] = buffers[current]
 
 
@@ -138,6 +197,7 @@ def _stacks(words: Any, squared: Any, filled: Any, squares_z: Any, out: Any, sta
     """Write signed distances for the rows start <= y < stop; negative where a bit of `words` is set."""
     planes, _, width = squared.shape
     lines = np.empty((planes, width), np.float64)
+    floors = np.empty(((planes + _BLOCK - 1) // _BLOCK, width), np.float64)
     buffers = np.empty((2, width), np.float64)
     limit = np.empty(1, np.float64)
     for y in range(start, stop):
@@ -146,8 +206,9 @@ def _stacks(words: Any, squared: Any, filled: Any, squares_z: Any, out: Any, sta
                 lines[z, :] = squared[z, y]
             else:
                 lines[z, :] = np.inf
+        _floors(lines, filled, floors)
         for z in range(planes):
-            line = buffers[_across(lines, filled, z, squares_z, buffers, limit)]
+            line = buffers[_across(lines, filled, floors, z, squares_z, buffers, limit)]
             for x in range(width):
                 length = np.float32(np.sqrt(line[x]))
                 inside = (words[z, y, x >> 6] >> np.uint64(x & 63)) & _ONE

@@ -210,6 +210,25 @@ def test_the_nearest_of_far_apart_voxels_is_found_across_planes():
     assert (np.abs(got) == wanted).all()
 
 
+@pytest.mark.parametrize("shape", [(1, 57, 3), (43, 2, 5), (21, 35, 70), (9, 8, 1), (17, 16, 2)])
+@pytest.mark.parametrize("density", [0.002, 0.02, 0.3])
+def test_distances_are_the_same_to_the_last_bit_over_many_blocks_of_lines(shape, density):
+    rng = np.random.default_rng(int(1000 * density))
+    flags = rng.random(shape) < density
+    flags[rng.integers(shape[0]), rng.integers(shape[1]), rng.integers(shape[2])] = True
+    words = bits.pack(flags)
+    contour = np.argwhere(bits.unpack(neighbours.contour(words, shape[2]), shape[2])).astype(float)
+    z, y, x = np.indices(shape).astype(float)
+    least = np.full(shape, np.inf)
+    for cz, cy, cx in contour:
+        square = (((x - cx) * 0.7) ** 2 + ((y - cy) * 1.3) ** 2) + ((z - cz) * 2.5) ** 2
+        np.minimum(least, square, out=least)
+    wanted = np.sqrt(least).astype(np.float32) * np.where(flags, np.float32(-1), np.float32(1))
+    for threads in (1, 3):
+        with parallel.limit(threads):
+            assert distance.signed(words, shape[2], (0.7, 1.3, 2.5)).tobytes() == wanted.tobytes()
+
+
 def test_ranks_by_sorting_are_ranks_by_counting():
     values = RNG.integers(-500, 500, (20, 30, 70)).astype(np.int16)
     words = bits.pack(RNG.random(values.shape) < 0.7)
