@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -27,7 +28,7 @@ BODY_BYTES_MAX = 16 * 2**20
 # The largest blob that may be put: a scanner's series of many gigabytes is still one volume at a time.
 BLOB_BYTES_MAX = 8 * 2**30
 DIGESTS_MAX = 10_000
-WATCHERS_MAX = 64
+WATCHERS_MAX = 256
 
 
 class Engine(ExecutionCoordinator, Protocol):
@@ -74,7 +75,7 @@ class Context:
     token_needed: bool
     hosts: frozenset[str]
     ready: Callable[[], bool] = lambda: True
-    watchers: int = field(default=0)
+    watchers: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(WATCHERS_MAX))
 
 
 def context(request: Request) -> Context:

@@ -131,8 +131,9 @@ def events(request: Request, execution: str, after: int = Query(0, ge=0)) -> Res
     here = context(request)
     here.engine.get_progress(execution)
     last = request.headers.get("last-event-id", "")
-    if here.watchers >= WATCHERS_MAX:
+    if not here.watchers.acquire(blocking=False):
         raise Busy(f"{WATCHERS_MAX} streams of events are open", hint="close some, or ask for the state")
+    here.watchers.release()  # taken for good by the thread that waits
     lines = _watch(here, execution, int(last) if last.isdigit() else after)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(lines, media_type="text/event-stream", headers=headers)
@@ -190,8 +191,9 @@ async def _watch(here: Context, execution: str, after: int) -> AsyncIterator[byt
     gone, room = threading.Event(), threading.Semaphore(_BEHIND_MAX)
 
     def pump() -> None:
-        # The loop may close first when the daemon stops: nobody listens then.
-        with contextlib.suppress(RuntimeError):
+        # Taken by the thread, not by the connection: it ends with the first event after its watcher has
+        # gone. And the loop may close first when the daemon stops: nobody listens then.
+        with contextlib.suppress(RuntimeError), here.watchers:
             try:
                 for number, event in here.engine.events(execution, after):
                     while not room.acquire(timeout=KEEPALIVE_S):
@@ -203,7 +205,6 @@ async def _watch(here: Context, execution: str, after: int) -> AsyncIterator[byt
             finally:
                 loop.call_soon_threadsafe(lines.put_nowait, None)
 
-    here.watchers += 1
     try:
         threading.Thread(target=pump, name="vox-watch", daemon=True).start()
         while True:
@@ -218,4 +219,3 @@ async def _watch(here: Context, execution: str, after: int) -> AsyncIterator[byt
             yield line
     finally:
         gone.set()
-        here.watchers -= 1

@@ -45,6 +45,11 @@ def read(path: Path) -> dict[str, Any] | None:
     return document
 
 
+def is_held(path: Path) -> bool:
+    """Tell whether a process is behind a run file, also one that has not written it yet."""
+    return _is_held(_lock_path(path))
+
+
 def write(path: Path, document: Mapping[str, Any]) -> None:
     """Replace a run file, whole, readable by its owner only. The caller holds `held(path)`."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")

@@ -16,6 +16,7 @@ from vox.errors import ClusterError, CoordinatorUnreachable
 # A kernel may end first, then connections are closed.
 LEAVE_S = 45.0
 FIND_S = 3.0
+NAMES_MAX = 20
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -57,19 +58,27 @@ def join(
     from worker.enrolment import normalise
     from worker.settings import resolve
 
-    settings = resolve(
-        load(config),
-        coordinator=normalise(address) if address else "",
-        token=token,
-        name=name,
-        store=store,
-        host=host,
-        threads=threads or 0,
-        memory=memory,
-        p2p=not no_p2p,
-        peers=peers,
-    )
-    WorkerDaemon(settings, _find_coordinator).run()
+    common = load(config)
+    for attempt in range(NAMES_MAX):
+        settings = resolve(
+            common,
+            coordinator=normalise(address) if address else "",
+            token=token,
+            name=name,
+            store=store,
+            host=host,
+            threads=threads or 0,
+            memory=memory,
+            p2p=not no_p2p,
+            peers=peers,
+        )
+        try:
+            WorkerDaemon(settings, _find_coordinator).run()
+            return
+        except runfile.AlreadyRunning:
+            # Another worker that was started in the same moment took the first free name.
+            if name or attempt == NAMES_MAX - 1:
+                raise
 
 
 @main.command()

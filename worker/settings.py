@@ -111,6 +111,6 @@ def _free_name() -> str:
     host = socket.gethostname().partition(".")[0] or "worker"
     for number in range(1, 1000):
         name = host if number == 1 else f"{host}-{number}"
-        if runfile.read(workers_dir() / name / "worker.json") is None:
+        if not runfile.is_held(workers_dir() / name / "worker.json"):
             return name
     return host

@@ -226,3 +226,21 @@ def test_start_goes_to_the_background_with_a_worker_and_stop_ends_both(tmp_path:
     finally:
         if cluster.run_file.is_file():
             os.kill(cluster.document["pid"], signal.SIGTERM)
+
+
+def test_workers_started_at_once_without_names_find_names_of_their_own(head: Cluster) -> None:
+    tokens = [head.token() for _ in range(2)]
+    workers = [
+        head.spawn(
+            *("worker.main", "join", head.url, "--token", token, "--threads", "1", "--no-p2p"), machine="same"
+        )
+        for token in tokens
+    ]
+
+    def names() -> set[str]:
+        assert all(worker.popen.poll() is None for worker in workers), [worker.said for worker in workers]
+        return {worker["name"] for worker in head.call("GET", "/api/v1/workers")[1]["workers"]}
+
+    wait_until(lambda: len(names()) == 2, "both have joined")
+    assert head.run("worker.main", "leave", machine="same").returncode == 0
+    assert [worker.popen.wait(30) for worker in workers] == [0, 0]
