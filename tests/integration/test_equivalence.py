@@ -138,8 +138,8 @@ def generated(seed: int) -> str:
         'load fileB = "b.nii.gz"',
         "let a = intensity(fileA)",
         "let b = intensity(fileB)",
-        f"let r = {image(1).replace('r', 'a') if choose.random() < 0.3 else 'a + b'}",
-        f"let m = a >. {choose.choice([50, 150, 300])}",
+        f"let r = {choose.choice(['a + b', 'abs(a - b)', 'b / a', '(a *. 0.3) - b'])}",
+        f"let m = {choose.choice(['a', 'r'])} >. {choose.choice([50, 150, 300])}",
     ]
     for goal in range(3):
         lines.append(f'print "n{goal}" {number(3)}')
@@ -149,9 +149,12 @@ def generated(seed: int) -> str:
 
 
 def outcome(result: ExecutionResult) -> list[tuple[object, ...]]:
-    """Return what has to be the same everywhere."""
+    """Return what has to be the same everywhere.
+
+    Of several causes why a goal fails, the one that is met first ends it: which, is a matter of order.
+    """
     goals = [(g.kind, g.label, g.state, g.node, g.type, g.digest, g.file) for g in result.goals]
-    return [*goals, tuple(sorted(str(error["code"]) for error in result.errors))]
+    return [*goals, (str(result.state), bool(result.errors))]
 
 
 @pytest.mark.parametrize("name", [*PROGRAMS, *(f"family{n:02}.imgql" for n in range(FAMILY))])
@@ -180,11 +183,11 @@ def test_the_family_is_worth_its_name(data: Path) -> None:
     assert len(set(texts)) == FAMILY
 
 
-def test_the_quickstart_finds_the_lesions(places: list[Place], data: Path) -> None:
-    execution = places[1].session.submit(data / "quickstart.imgql")
+def test_the_quickstart_finds_the_lesions_of_a_case_at_full_size(places: list[Place], data: Path) -> None:
+    execution = places[1].session.submit(data / "full" / "quickstart.imgql")
     assert execution.goal("dice").value > 0.8
     assert execution.goal("dice").value > execution.goal("dice of the seeds").value
-    truth = sitk.GetArrayFromImage(sitk.ReadImage(str(data / "case001_seg.nii.gz"))) > 0
+    truth = sitk.GetArrayFromImage(sitk.ReadImage(str(data / "full" / "case001_seg.nii.gz"))) > 0
     found = execution.goal("gtv").to_numpy()
     dice = 2 * np.count_nonzero(found & truth) / (np.count_nonzero(found) + np.count_nonzero(truth))
     assert dice == pytest.approx(execution.goal("dice").value)
