@@ -95,7 +95,8 @@ class Graph:
                     record.inputs = tuple(needed)
                     for other in needed:
                         other.dependants[record] = None
-                    new.append(record)
+                    if record.fragment is None:
+                        new.append(record)
         return new
 
     def _join(
@@ -108,10 +109,12 @@ class Graph:
         if record is None or record.broken:
             record = realm[name] = self._new(realm, name, plan.nodes[name], known.get(name))
         if record.fragment is not None:
-            record.fragment.wanted += not record.wanted_by
+            if not record.wanted_by:  # it ran on after a cancel, and its inputs may have been dropped
+                record.fragment.wanted += 1
+                self._unlink(record)
             execution.running[name] = record.fragment.worker
         execution.records[name] = record
-        record.wanted_by[execution] = None
+        record.wanted_by[execution] = How.REUSED
         if record.stage is Stage.DONE:
             return ()
         if record.stage is Stage.READY:
@@ -155,10 +158,14 @@ class Graph:
 
     def forget(self, record: NodeRecord) -> None:
         """Drop a record that nobody wants."""
-        for needed in record.inputs or ():
-            needed.dependants.pop(record, None)
+        self._unlink(record)
         if record.realm.get(record.name) is record:
             del record.realm[record.name]
+
+    def _unlink(self, record: NodeRecord) -> None:
+        for needed in record.inputs or ():
+            needed.dependants.pop(record, None)
+        record.inputs = None
 
     # Outcomes
 
@@ -166,7 +173,7 @@ class Graph:
         """Take a result."""
         record.stage = Stage.DONE
         record.fragment = None
-        record.digest, record.size, record.how = outcome.digest, outcome.size, outcome.how
+        record.digest, record.size = outcome.digest, outcome.size
         record.where = (worker,)
         record.done_at = self.at
         record.forced = False
@@ -179,6 +186,7 @@ class Graph:
         how, digest, size, wall_ms = outcome.how, outcome.digest, outcome.size, outcome.wall_ms
         for execution in record.wanted_by:
             execution.tally[how.value] += 1
+            record.wanted_by[execution] = how
             event = NodeDone(execution.name, record.name, record.operator, digest, size, how, worker, wall_ms)
             self.publish(event)
             if record.name in execution.goals_by_node:
@@ -231,16 +239,14 @@ class Graph:
     def revive(self, record: NodeRecord, known: Mapping[NodeId, Known]) -> None:
         """Forget a result; it is wanted again, and what it needs with it."""
         worker = record.where[0] if record.where else ""
-        for execution in record.wanted_by:
-            execution.tally[record.how.value] -= 1
+        for execution, how in record.wanted_by.items():
+            execution.tally[how.value] -= 1
             self.publish(NodeLost(execution.name, record.name, worker))
         record.losses += 1
-        record.stage, record.how, record.forced = Stage.WAITING, How.REUSED, True
+        record.stage, record.forced = Stage.WAITING, True
         record.digest, record.where = None, ()
         # Its inputs may have been dropped since it was done, or never been looked at.
-        for needed in record.inputs or ():
-            needed.dependants.pop(record, None)
-        record.inputs = None
+        self._unlink(record)
         new: dict[NodeRecord, None] = {}
         for execution in tuple(record.wanted_by):
             del execution.records[record.name]

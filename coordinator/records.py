@@ -34,6 +34,8 @@ class NodeRecord:
     ----------
     inputs
         Records of the inputs that are not constants; None until somebody needs the node to run.
+    wanted_by
+        Executions that need it, and, when it is DONE, how each counted it.
     waiting
         Inputs that are not DONE. Counted only while WAITING or READY.
     attempts, losses
@@ -59,7 +61,6 @@ class NodeRecord:
         "done_at",
         "forced",
         "fragment",
-        "how",
         "inputs",
         "losses",
         "name",
@@ -84,7 +85,7 @@ class NodeRecord:
         self.stage = Stage.WAITING
         self.inputs: tuple[NodeRecord, ...] | None = None
         self.dependants: dict[NodeRecord, None] = {}
-        self.wanted_by: dict[ExecutionRecord, None] = {}
+        self.wanted_by: dict[ExecutionRecord, How] = {}
         self.waiting = 0
         self.attempts = 0
         self.losses = 0
@@ -93,7 +94,6 @@ class NodeRecord:
         self.fragment: FragmentRecord | None = None
         self.digest: Digest | None = None
         self.size = 0
-        self.how = How.REUSED
         self.where: tuple[str, ...] = ()
         self.done_at = 0
 
