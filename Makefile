@@ -40,7 +40,13 @@ bench: dev
 	$(BIN)/python -m benchmarks
 
 proto: dev
-	$(BIN)/python -m grpc_tools.protoc -I proto --python_out=. --grpc_python_out=. --mypy_out=. --mypy_grpc_out=. proto/vox/wire/v1/*.proto
+	PYTHON=$(BIN)/python proto/generate.sh
+
+# Pins for Python 3.11 to 3.14 in one file each; hashes are checked at every install.
+lock: dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes --no-header pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --generate-hashes --no-header --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean:
 	rm -rf $(VENV) demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis
