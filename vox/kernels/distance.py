@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vox.kernels import parallel
-from vox.kernels.bits import Words
+from vox.kernels.bits import Words, unpack
 from vox.kernels.jit import OPTIONS, array, njit, trailing_zeros, types, view
 from vox.kernels.neighbours import contour
 
@@ -48,7 +48,8 @@ def _along_x(words: Any, squares: Any, out: Any) -> Any:
                 out[x] = squares[at - x]
             last = at
     if last < 0:
-        out[:] = np.inf
+        for x in range(width):
+            out[x] = np.inf
         return False
     for x in range(last + 1, width):
         out[x] = squares[x - last]
@@ -88,7 +89,9 @@ def _may_lower(line: Any, floor: Any, cost: Any) -> Any:
 @njit(**OPTIONS)
 def _floors(lines: Any, filled: Any, floors: Any) -> None:
     """Write the minimum of each block of lines."""
-    floors[:] = np.inf
+    for i in range(floors.shape[0]):
+        for x in range(floors.shape[1]):
+            floors[i, x] = np.inf
     for i in range(lines.shape[0]):
         if filled[i]:
             floor = floors[i // _BLOCK]
@@ -124,7 +127,9 @@ def _across(lines: Any, filled: Any, floors: Any, at: Any, squares: Any, buffers
     """
     count = lines.shape[0]
     home = at // _BLOCK
-    buffers[0, :] = lines[at]
+    buffer, line = buffers[0], lines[at]
+    for x in range(line.size):
+        buffer[x] = line[x]
     limit[0] = np.inf
     if filled[at]:
         limit.view(np.int64)[0] = _highest(buffers[0])
@@ -156,63 +161,37 @@ def _across(lines: Any, filled: Any, floors: Any, at: Any, squares: Any, buffers
 
 
 @njit(
-    types.void(
-        view(types.uint64, 3), view(_F64, 1), view(_F64, 1), array(_F64, 3), array(types.uint8, 1), _I64, _I64
-    ),
+    types.void(view(types.uint64, 3), view(_F64, 1), array(_F64, 3), array(types.uint8, 2), _I64, _I64),
     **OPTIONS,
 )
-def _planes(words: Any, squares_x: Any, squares_y: Any, out: Any, filled: Any, start: Any, stop: Any) -> None:
-    """Write squared distances within each plane; `filled` says which planes have any bit."""
-    height, width = out.shape[1], out.shape[2]
-    lines = np.empty((height, width), np.float64)
-    rows = np.empty(height, np.uint8)
-    floors = np.empty(((height + _BLOCK - 1) // _BLOCK, width), np.float64)
-    buffers = np.empty((2, width), np.float64)
-    limit = np.empty(1, np.float64)
+def _rows(words: Any, squares: Any, out: Any, filled: Any, start: Any, stop: Any) -> None:
+    """Write squared distances along the rows of some planes; `filled` says which rows have any bit."""
     for z in range(start, stop):
-        filled[z] = 0
-        for y in range(height):
-            rows[y] = _along_x(words[z, y], squares_x, lines[y])
-            filled[z] |= rows[y]
-        if filled[z]:
-            _floors(lines, rows, floors)
-            for y in range(height):
-                current = _across(lines, rows, floors, y, squares_y, buffers, limit)
-                out[z, y, :] = buffers[current]
+        for y in range(words.shape[1]):
+            filled[z, y] = _along_x(words[z, y], squares, out[z, y])
 
 
-@njit(
-    types.void(
-        view(types.uint64, 3),
-        view(_F64, 3),
-        view(types.uint8, 1),
-        view(_F64, 1),
-        array(types.float32, 3),
-        _I64,
-        _I64,
-    ),
-    **OPTIONS,
-)
-def _stacks(words: Any, squared: Any, filled: Any, squares_z: Any, out: Any, start: Any, stop: Any) -> None:
-    """Write signed distances for the rows start <= y < stop; negative where a bit of `words` is set."""
-    planes, _, width = squared.shape
-    lines = np.empty((planes, width), np.float64)
-    floors = np.empty(((planes + _BLOCK - 1) // _BLOCK, width), np.float64)
+@njit(types.void(types.Array(_F64, 3, "A"), view(types.uint8, 2), view(_F64, 1), _I64, _I64), **OPTIONS)
+def _sweep(stacks: Any, filled: Any, squares: Any, start: Any, stop: Any) -> None:
+    """Replace each line of stacks start..stop by its minimum with the others of its stack, at their costs."""
+    count, width = stacks.shape[1], stacks.shape[2]
+    lines = np.empty((count, width), np.float64)
+    floors = np.empty(((count + _BLOCK - 1) // _BLOCK, width), np.float64)
     buffers = np.empty((2, width), np.float64)
     limit = np.empty(1, np.float64)
-    for y in range(start, stop):
-        for z in range(planes):
-            if filled[z]:
-                lines[z, :] = squared[z, y]
-            else:
-                lines[z, :] = np.inf
-        _floors(lines, filled, floors)
-        for z in range(planes):
-            line = buffers[_across(lines, filled, floors, z, squares_z, buffers, limit)]
+    for i in range(start, stop):
+        some = False
+        for at in range(count):
+            some |= filled[i, at] != 0
             for x in range(width):
-                length = np.float32(np.sqrt(line[x]))
-                inside = (words[z, y, x >> 6] >> np.uint64(x & 63)) & _ONE
-                out[z, y, x] = -length if inside else length
+                lines[at, x] = stacks[i, at, x]
+        if not some:
+            continue
+        _floors(lines, filled[i], floors)
+        for at in range(count):
+            line = buffers[_across(lines, filled[i], floors, at, squares, buffers, limit)]
+            for x in range(width):
+                stacks[i, at, x] = line[x]
 
 
 def signed(words: Words, width: int, spacing: tuple[float, float, float]) -> NDArray[np.float32]:
@@ -234,10 +213,24 @@ def signed(words: Words, width: int, spacing: tuple[float, float, float]) -> NDA
     lengths = zip((width, height, planes), spacing, strict=True)
     x, y, z = ((np.arange(count) * float(step)) ** 2 for count, step in lengths)
     squared = np.empty((planes, height, width), np.float64)
-    filled = np.zeros(planes, np.uint8)
-    out = np.empty((planes, height, width), np.float32)
-    parallel.slabs(lambda start, stop: _planes(edge, x, y, squared, filled, start, stop), planes)
-    parallel.slabs(lambda start, stop: _stacks(words, squared, filled, z, out, start, stop), height)
+    filled = np.empty((planes, height), np.uint8)
+    parallel.slabs(lambda start, stop: _rows(edge, x, squared, filled, start, stop), planes)
+    parallel.slabs(lambda start, stop: _sweep(squared, filled, y, start, stop), planes)
+    upright = squared.transpose(1, 0, 2)
+    whole = np.ascontiguousarray(np.broadcast_to(filled.any(axis=1), (height, planes)), dtype=np.uint8)
+    parallel.slabs(lambda start, stop: _sweep(upright, whole, z, start, stop), height)
+    return _signed_roots(squared, words)
+
+
+def _signed_roots(squared: NDArray[np.float64], words: Words) -> NDArray[np.float32]:
+    out = np.empty(squared.shape, np.float32)
+
+    def run(start: int, stop: int) -> None:
+        part = out[start:stop]
+        part[...] = np.sqrt(squared[start:stop])
+        np.negative(part, out=part, where=unpack(words[start:stop], squared.shape[2]))
+
+    parallel.slabs(run, len(out))
     return out
 
 
