@@ -62,6 +62,8 @@ def told(function: _F) -> _F:
 
     @wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
+        # gRPC writes to the terminal by itself, and looks at this when it is first used.
+        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
         try:
             return function(*args, **kwargs)
         except VoxError as error:

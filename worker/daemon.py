@@ -88,17 +88,28 @@ class WorkerDaemon:
             membership = None  # told to go elsewhere
         cluster = wanted.fingerprint if wanted is not None else membership.cluster if membership else ""
         coordinator = self._settings.coordinator or self._remembered(membership) or self._find(cluster)
-        if membership is not None:
-            return coordinator, membership
-        if not token:
+        if wanted is None and membership is None:
             raise NotAllowed(
                 "this machine is not a member of that cluster yet",
                 hint="join with --token; `vox-coordinator token --join` prints one",
                 code="E0615",
             )
-        membership = enrolment.enrol(coordinator, token, identity, self._settings.name)
-        log.info("enrolled in cluster %s", membership.cluster[:12])
+        if wanted is not None:
+            membership = self._enrol(coordinator, identity, membership)
+        assert membership is not None
         return coordinator, membership
+
+    def _enrol(self, coordinator: str, identity: Identity, membership: Membership | None) -> Membership:
+        """Get a certificate; a member whose token was used already keeps the one it has."""
+        try:
+            made = enrolment.enrol(coordinator, self._settings.token, identity, self._settings.name)
+        except (NotAllowed, CoordinatorUnreachable) as error:
+            if membership is None:
+                raise
+            log.info("not enrolled again (%s): this machine is a member", error.message)
+            return membership
+        log.info("enrolled in cluster %s", made.cluster[:12])
+        return made
 
     def _remembered(self, membership: Membership | None) -> str:
         if membership is None or not self._address_file.is_file():

@@ -37,7 +37,8 @@ DASK_SETTINGS: dict[str, Any] = {
     "distributed.scheduler.work-stealing": False,
     "distributed.scheduler.allowed-failures": 0,
     "distributed.scheduler.no-workers-timeout": "10s",
-    "distributed.scheduler.worker-ttl": "60s",
+    # Looked at every so often, so a machine that froze is given up after this long, or twice it.
+    "distributed.scheduler.worker-ttl": "30s",
     "distributed.scheduler.active-memory-manager.start": False,
     "distributed.scheduler.worker-saturation": "inf",
     "distributed.worker.memory.target": False,

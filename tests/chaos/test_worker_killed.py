@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,3 +127,23 @@ def test_a_coordinator_told_to_stop_in_mid_run_ends_cleanly_and_goes_on_later(
         document = cluster.finished(execution)
         assert document["state"] == "succeeded", document["errors"]
         assert {goal["label"]: goal["digest"] for goal in document["goals"]} == expected
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_a_run_goes_on_without_a_worker_that_froze_and_takes_it_back_when_it_thaws(
+    tmp_path: Path, sources, expected
+) -> None:
+    """Nothing is closed when a machine hangs: only its silence tells, after half a minute to a minute."""
+    with running_cluster(tmp_path, workers=("a", "b")) as cluster:
+        execution = start(cluster, sources)
+        for event in events(cluster, execution):
+            if event["kind"] == "node-done":
+                break
+        frozen = cluster.workers["a"].popen
+        frozen.send_signal(signal.SIGSTOP)
+        document = cluster.finished(execution)
+        assert document["state"] == "succeeded", document["errors"]
+        assert {goal["label"]: goal["digest"] for goal in document["goals"]} == expected
+        frozen.send_signal(signal.SIGCONT)
+        cluster.wait_for_workers("a", "b")

@@ -187,12 +187,15 @@ def test_a_worker_enrols_once_leaves_cleanly_and_comes_back_without_a_token(head
     assert "Traceback" not in first.said
     wait_until(lambda: head.call("GET", "/api/v1/workers")[1]["workers"] == [], "the worker is gone")
 
-    # No address, no token: it remembers both the coordinator and its own certificate.
-    back = head.spawn("worker.main", "join", "--name", "once", "--no-p2p", machine="once")
-    head.workers["once"] = back
-    head.wait_for_workers("once")
-    assert back.terminate() == 0
-    assert "Traceback" not in back.said
+    # No address, no token: it remembers both the coordinator and its own certificate. And where a token was
+    # written into a script, that it has been used does not keep a member out.
+    for arguments in ([], [head.url, "--token", token]):
+        back = head.spawn("worker.main", "join", *arguments, "--name", "once", "--no-p2p", machine="once")
+        head.workers["once"] = back
+        head.wait_for_workers("once")
+        assert back.terminate() == 0
+        assert "Traceback" not in back.said
+        wait_until(lambda: head.call("GET", "/api/v1/workers")[1]["workers"] == [], "the worker is gone")
 
 
 def test_a_killed_coordinator_leaves_nothing_in_the_way(tmp_path: Path) -> None:
@@ -244,3 +247,28 @@ def test_workers_started_at_once_without_names_find_names_of_their_own(head: Clu
     wait_until(lambda: len(names()) == 2, "both have joined")
     assert head.run("worker.main", "leave", machine="same").returncode == 0
     assert [worker.popen.wait(30) for worker in workers] == [0, 0]
+
+
+def test_a_member_of_one_cluster_is_told_that_another_s_coordinator_is_not_its_own(
+    head: Cluster, tmp_path: Path
+) -> None:
+    worker = head.spawn(
+        *("worker.main", "join", head.url, "--token", head.token(), "--name", "loyal", "--no-p2p"),
+        machine="loyal",
+    )
+    head.workers["loyal"] = worker
+    head.wait_for_workers("loyal")
+    assert worker.terminate() == 0
+    with running_cluster(tmp_path, workers=()) as other:
+        done = join(head, "loyal", other.url)
+        assert done.returncode == 4
+        assert "error[E0614]" in done.stderr
+        # With that one's token it changes sides.
+        assert other.call("GET", "/api/v1/cluster/members")[1]["members"] == []
+        moved = head.spawn(
+            *("worker.main", "join", other.url, "--token", other.token(), "--name", "loyal", "--no-p2p"),
+            machine="loyal",
+        )
+        other.workers["loyal"] = moved
+        other.wait_for_workers("loyal")
+        assert moved.terminate() == 0
