@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 from client.problems import ToldError
 from client.results import result_from_json
 from vox.digest import Digest
-from vox.errors import CoordinatorUnreachable, UsageError, VoxError
+from vox.errors import CoordinatorUnreachable, SettingsError, TrustError, UsageError, VoxError
 from vox.events import Event, ExecutionFinished, from_json
 
 if TYPE_CHECKING:
@@ -59,6 +59,12 @@ class RemoteEngine:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UsageError(
                 f"{address.url!r} is not the address of a coordinator", hint="write http://HOST:PORT"
+            )
+        if address.ca_file and not os.path.isfile(address.ca_file):
+            raise SettingsError(
+                f"there is no certificate at {address.ca_file}",
+                key="http.ca_file",
+                hint="check VOX_HTTP_CA_FILE",
             )
         self.address = address
         self.url = f"{parts.scheme}://{parts.netloc}"
@@ -225,8 +231,14 @@ class RemoteEngine:
             raise self._unreachable(error) from error
         time.sleep(min(_RETRY_LAST_S, _RETRY_FIRST_S * 2**failures))
 
-    def _unreachable(self, error: Exception | None) -> CoordinatorUnreachable:
+    def _unreachable(self, error: Exception | None) -> VoxError:
         reason = "the connection was closed"
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return TrustError(
+                f"the certificate of {self.url} is not trusted here: {error.verify_message}",
+                hint="name the cluster's ca.pem, which `vox-coordinator start` prints: VOX_HTTP_CA_FILE=FILE",
+                code="E0620",
+            )
         if isinstance(error, OSError):
             reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         elif error is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from typing import IO, TYPE_CHECKING, Any, Protocol
@@ -54,9 +55,15 @@ class Tally:
         self.running: dict[NodeId, tuple[str, float]] = {}
         self.workers: set[str] = set()
         self.begin = time.monotonic()
+        # The display is drawn by a thread of its own.
+        self._lock = threading.Lock()
 
     def see(self, event: Event) -> None:
         """Count an event."""
+        with self._lock:
+            self._count(event)
+
+    def _count(self, event: Event) -> None:
         if isinstance(event, ExecutionStarted):
             self.total, self.reused = event.total, event.reused
         elif isinstance(event, NodeStarted):
@@ -94,7 +101,8 @@ class Tally:
     def slowest(self) -> list[tuple[str, str, float]]:
         """Return the longest running operators: name, place in the program, seconds."""
         now = time.monotonic()
-        oldest = sorted(self.running.items(), key=lambda item: item[1][1])[:_RUNNING_SHOWN]
+        with self._lock:
+            oldest = sorted(self.running.items(), key=lambda item: item[1][1])[:_RUNNING_SHOWN]
         return [
             (name.partition("@")[0], place(self.plan.origins, node), now - since)
             for node, (name, since) in oldest
@@ -119,18 +127,29 @@ class Plain:
         self.stream = stream or sys.stderr
         self.goals = {goal.node: goal.label for goal in plan.goals}
         self.last = time.monotonic()
+        self._closed = threading.Event()
+        self._clock: threading.Thread | None = None
 
     def see(self, event: Event) -> None:
         """Take the next event."""
         self.tally.see(event)
+        if self._clock is None and isinstance(event, NodeStarted):
+            # One operator may run for minutes: somebody has to speak while no event comes.
+            self._clock = threading.Thread(target=self._speak_up, name="vox-progress", daemon=True)
+            self._clock.start()
         if isinstance(event, NodeDone) and event.node in self.goals:
             self._say(f"{self.goals[event.node]}: {event.how.value} ({self.tally.line()})")
         elif isinstance(event, NodeFailed) and not event.final:
             self._say(f"{event.operator} failed on {event.worker}, it is tried again: {event.message}")
         elif isinstance(event, WorkerLeft):
             self._say(f"worker {event.worker} left; what it held goes to the others")
-        elif time.monotonic() - self.last >= PLAIN_PERIOD_S:
-            self._say(self.tally.line())
+
+    def _speak_up(self) -> None:
+        while not self._closed.wait(PLAIN_PERIOD_S / 10):
+            if time.monotonic() - self.last >= PLAIN_PERIOD_S:
+                slow = [f"{name} ({where}, {since:.0f} s)" for name, where, since in self.tally.slowest()]
+                running = f"; running {', '.join(slow)}" if slow else ""
+                self._say(self.tally.line() + running)
 
     def _say(self, text: str) -> None:
         self.last = time.monotonic()
@@ -139,6 +158,7 @@ class Plain:
 
     def close(self) -> None:
         """No more will come."""
+        self._closed.set()
 
 
 class Live:

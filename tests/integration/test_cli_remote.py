@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from client.remote import Address, RemoteEngine
+from client.session import connect
 from tests.integration.test_cli import HEAVY, PROGRAM, SLOW
 from tests.support.cli import Shell, write_image
 from tests.support.cluster import Cluster, running_cluster
+from tests.support.cutting_proxy import cutting_proxy
+from vox.digest import Digest
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +132,22 @@ def test_a_timeout_cancels(shell: Shell) -> None:
     done = shell.vox("submit", "slow.imgql", "--timeout", "1s", "--json")
     assert done.returncode in (1, 5), done.stderr
     assert json.loads(done.stdout)["state"] in ("cancelled", "partial", "failed")
+
+
+def test_a_line_that_breaks_is_taken_up_where_it_broke(shell: Shell, cluster: Cluster) -> None:
+    shell.write("fresh.imgql", PROGRAM.replace("let level = 150", "let level = 117"))
+    name = shell.document("submit", "fresh.imgql")["execution"]
+    whole = list(RemoteEngine(Address(cluster.url)).events(name))
+    assert [number for number, _ in whole] == list(range(1, len(whole) + 1))
+    with cutting_proxy(cluster.url, 1500) as (url, cuts):
+        assert list(RemoteEngine(Address(url)).events(name)) == whole
+        assert len(cuts) > 2
+
+
+def test_an_input_is_sent_once_and_read_back_as_it_was(shell: Shell, cluster: Cluster) -> None:
+    with connect(cluster.url) as session:
+        request = session.prepare(shell.folder / "p.imgql")
+        (found,) = request.inputs.values()
+        session.submit(request).result()
+        assert session.engine.missing([found.info.digest]) == set()
+        assert Digest.of(bytes(session.engine.read(found.info.digest))) == found.info.digest
