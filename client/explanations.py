@@ -1,44 +1,23 @@
-"""What error codes mean: the words of `vox explain`."""
+"""What error codes mean: the words of `vox explain`, which are those of docs/errors.md."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from importlib import import_module
-
-from vox.errors import VoxError
-
-# Modules whose errors have codes of their own, and what cheap ones do not import themselves.
-_MODULES = ("vox.errors", "vox.runfile")
-# Codes that one class uses for several causes.
-_CAUSES = {
-    "E0302": "A directory stands where an image file is needed.",
-    "E0303": "An input file cannot be opened, is damaged, or is not an image.",
-    "E0304": "An image of a kind that vox does not know: its dimensions, components or numbers.",
-    "E0305": "An input file changed while it was read; what was read is not used.",
-    "E0306": "Images that are to be drawn on one another have different sizes.",
-    "E0321": "A directory stands where a result should be written.",
-    "E0322": "A result may not be written there.",
-    "E0323": "The disk is full; nothing half-written is left, and nothing has to be computed again.",
-}
+import re
+from importlib.resources import files
+from pathlib import Path
 
 
 def explanation(code: str) -> str:
-    """Return what a code means; nothing for a code that no error has."""
-    from vox.imgql.codes import CODES
-
-    if code in CODES:
-        return CODES[code]
-    if code in _CAUSES:
-        return _CAUSES[code]
-    for module in _MODULES:
-        import_module(module)
-    for kind in _kinds(VoxError):
-        if kind.code == code:
-            return " ".join((kind.__doc__ or "").split())
-    return ""
+    """Return the section of a code: title, cause, cure; nothing for a code that no error has."""
+    if not re.fullmatch(r"[EW]\d{4}", code):
+        return ""
+    page = _page()
+    found = re.search(rf"^## {code} — (.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
+    return "" if found is None else found.group(1).replace("**", "").strip()
 
 
-def _kinds(kind: type[VoxError]) -> Iterator[type[VoxError]]:
-    yield kind
-    for below in kind.__subclasses__():
-        yield from _kinds(below)
+def _page() -> str:
+    """Return the page: the wheel's copy, or in a checkout the one in docs/."""
+    shipped = Path(str(files("client"))) / "data" / "errors.md"
+    own = Path(__file__).resolve().parents[1] / "docs" / "errors.md"
+    return (shipped if shipped.is_file() else own).read_text(encoding="utf-8")
