@@ -163,9 +163,13 @@ def _silence(named: str) -> Iterator[None]:
 def _value(named: str, image: SimpleITK.Image) -> Image:
     """Return what SimpleITK read as a value."""
     components = image.GetNumberOfComponentsPerPixel()
-    if components not in (1, 3, 4) or "complex" in image.GetPixelIDTypeAsString():
+    if "complex" in image.GetPixelIDTypeAsString():
+        raise _unsupported(named, "complex numbers", "save its real part or its magnitude")
+    if components not in (1, 3, 4):
         raise _unsupported(named, f"{components} numbers per voxel", "one, three or four are understood")
     size = image.GetSize()
+    if 0 in size:
+        raise InputError(f"`{named}` has no voxels", code="E0303")
     axes = list(range(len(size)))
     if len(size) > 2:
         axes = [axis for axis in axes if size[axis] > 1]
@@ -195,7 +199,7 @@ def _geometry(named: str, image: SimpleITK.Image, axes: list[int]) -> Geometry:
     dimension = image.GetDimension()
     full = np.array(image.GetDirection()).reshape(dimension, dimension)
     direction = full[np.ix_(axes, axes)]
-    if abs(float(np.linalg.det(direction))) < 1e-9:
+    if np.isfinite(direction).all() and abs(float(np.linalg.det(direction))) < 1e-9:
         direction = np.eye(len(axes))
     spacing, origin = ([float(v[a]) for a in axes] for v in (image.GetSpacing(), image.GetOrigin()))
     turns = [float(v) for v in direction.reshape(-1)]

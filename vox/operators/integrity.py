@@ -77,6 +77,8 @@ def _check_nifti(named: str) -> None:
     wanted = nifti.announced_bytes(header)
     if wanted is None:
         raise _damaged(named, "is not a NIfTI file")
+    if not nifti.says_where(header):
+        raise _damaged(named, "does not say where its voxels are: numbers are missing in its header")
     if size < wanted:
         raise _damaged(named, f"is cut short: {wanted} bytes are announced, {size} are there")
 

@@ -92,11 +92,23 @@ def announced_bytes(header: bytes) -> int | None:
                 return 0
         else:
             continue
-        if not 1 <= dimensions[0] <= 7 or not 0 <= offset < 2**62:
+        if not 1 <= dimensions[0] <= 7 or dimensions[1] < 1 or not 0 <= offset < 2**62:
             return None
         voxels = math.prod(max(1, extent) for extent in dimensions[1 : 1 + dimensions[0]])
         return int(offset + voxels * bits // 8)
     return None
+
+
+def says_where(header: bytes) -> bool:
+    """Whether the transforms that a NIfTI-1 header claims to have are numbers."""
+    for order in "<>":
+        if struct.unpack_from(order + "i", header)[0] == HEADER_BYTES:
+            qform, sform = struct.unpack_from(order + "2h", header, 252)
+            quaternion = struct.unpack_from(order + "6f", header, 256)
+            matrix = struct.unpack_from(order + "12f", header, 280)
+            used = (*(quaternion if qform > 0 else ()), *(matrix if sform > 0 else ()))
+            return all(map(math.isfinite, used))
+    return True
 
 
 def _header(geometry: Geometry, components: int, datatype: int, item_bytes: int) -> bytes:

@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+import struct
 from contextlib import suppress
 
 import nibabel
@@ -172,6 +173,61 @@ def test_a_damaged_picture_never_does_worse_than_an_error(tmp_path, at):
     (tmp_path / "i.tif").write_bytes(damaged)
     with suppress(InputError):
         assert files.read_image(tmp_path / "i.tif").geometry.voxels > 0
+
+
+def meta_image(**fields):
+    """A MetaImage file of 100 bytes of zeros with some fields another."""
+    described = {"NDims": "2", "DimSize": "10 10", "ElementType": "MET_UCHAR", **fields}
+    lines = ["ObjectType = Image", *(f"{k} = {v}" for k, v in described.items()), "ElementDataFile = LOCAL\n"]
+    return "\n".join(lines).encode() + bytes(100)
+
+
+def nifti_file(**fields):
+    """A NIfTI file of 60 ones with other bytes at some places: f40=("h", 0) is a short 0 at byte 40."""
+    made = bytearray(files.file_mask(space.tt(geometry((5, 4, 3))), ".nii").data)
+    for place, (layout, number) in fields.items():
+        struct.pack_into("<" + layout, made, int(place[1:]), number)
+    return bytes(made)
+
+
+HOSTILE = {
+    "empty.mha": meta_image(DimSize="0 10"),
+    "negative.mha": meta_image(DimSize="-5 10"),
+    "huge.mha": meta_image(NDims="3", DimSize="60000 60000 60000"),
+    "nine.mha": meta_image(NDims="9", DimSize="1 1 1 1 1 1 1 10 10"),
+    "spacing.mha": meta_image(ElementSpacing="0 -1"),
+    "empty.nrrd": b"NRRD0004\ntype: uint8\ndimension: 2\nsizes: 0 4\nencoding: raw\n\n" + bytes(9),
+    "dimension.nii": nifti_file(f40=("h", 0)),
+    "negative.nii": nifti_file(f42=("h", -5)),
+    "zero.nii": nifti_file(f42=("h", 0)),
+    "matrix.nii": nifti_file(f280=("f", np.nan)),
+    "offset.nii": nifti_file(f268=("f", np.inf)),
+    "type.nii": nifti_file(f70=("h", 1536)),
+    "start.nii": nifti_file(f108=("f", -1.0)),
+    "far.nii": nifti_file(f108=("f", np.inf)),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_header_that_makes_no_sense_is_refused_and_nothing_is_printed(tmp_path, capfd, name):
+    (tmp_path / name).write_bytes(HOSTILE[name])
+    assert refusal(tmp_path / name).code == "E0303"
+    printed = capfd.readouterr()
+    assert printed.out + printed.err == ""
+
+
+def test_complex_numbers_are_of_an_unknown_kind(tmp_path):
+    (tmp_path / "c.nii").write_bytes(nifti_file(f70=("h", 32), f72=("h", 64)) + bytes(480))
+    error = refusal(tmp_path / "c.nii")
+    assert error.code == "E0304"
+    assert "complex" in error.message
+
+
+def test_numbers_scaled_by_the_header_are_read_scaled(tmp_path):
+    (tmp_path / "s.nii").write_bytes(nifti_file(f112=("f", 2.5), f116=("f", -1.0)))
+    read = files.read_image(tmp_path / "s.nii")
+    assert read.voxels.dtype == np.float32
+    assert (read.voxels == 1.5).all()
 
 
 def test_a_nifti_file_is_read_whether_its_name_tells_the_truth_about_compression_or_not(tmp_path):
