@@ -32,6 +32,10 @@ class Type(StrEnum):
     STRING = "string"
     GEOMETRY = "geometry"
     FILE = "file"
+    SEQUENCE = "sequence"
+    RECORD = "record"
+    # Gradual: the checker cannot know; the kernel sees.
+    ANY = "any"
 
     @property
     def v1(self) -> str:

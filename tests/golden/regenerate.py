@@ -18,7 +18,7 @@ from vox.encoding import encode
 from vox.operators import intensity
 from vox.operators.catalogue import CATALOGUE
 from vox.operators.codec import digest_of, encode_value
-from vox.operators.values import FileBytes
+from vox.operators.values import FileBytes, Record, Sequence
 from vox.plan import Apply, Constant, Source, Type, action_id, node_id
 
 HERE = Path(__file__).parent
@@ -61,17 +61,46 @@ NUMBERS = {
     "geq_sv": {0: 600.0},
     "leq_sv": {0: 600.0},
 }
+# Operators of any values: the whole row.
+ROWS = {
+    "sequence": [1.5, "a", True, operands()[Type.IMAGE][2]],
+    "pick": [2.0, 5.0, "b", "c"],
+    "item": [Record((("a", 1), ("b", Sequence((2.25,))))), "b"],
+    "choose": [False, 1.0, "second"],
+    "length": [1.0, 2.0, 3.0, 4.0, 5.0],
+    "held_length": [Sequence((1, 2, 3))],
+    "argmax": [1.0, 3.0, 3.0],
+    "argsort": [3.0, 1.0, 3.0, 2.0],
+    "mean": [0.1, 0.2, 0.4],
+    "median": [7.0, 1.0, 4.0, 2.0],
+    "stdev": [1.0, 2.0, 4.5],
+    "tally": [0.9, 0.8, 0.9],
+    "floor": [-9.5],
+    "equals": [3, 3.0],
+    "division": [22.0, 7.0],
+    "num_max": [11.5, 5.0],
+    "num_min": [13.0, 6.25],
+    "strings.concat": ["n", 3.0, 2, True],
+    "strings.format_string": ["{:.2%} {}", 0.25, "x"],
+    "strings.split": ["a,b,c", ","],
+}
 ELSEWHERE = geometry((67, 9, 5), (2.0, 2.0, 2.0), (1.0, 2.0, 3.0))
 
 
 def result_of(operator):
     """Apply an operator to the golden operands."""
     stock = {kind: list(values) for kind, values in operands().items()}
-    arguments = [stock[kind].pop(0) if len(stock[kind]) > 1 else stock[kind][0] for kind in operator.inputs]
+    arguments = (
+        []
+        if operator.name in ROWS
+        else [stock[kind].pop(0) if len(stock[kind]) > 1 else stock[kind][0] for kind in operator.inputs]
+    )
     for position, number in NUMBERS.get(operator.name, {}).items():
         arguments[position] = number
     if operator.name == "through":
         arguments.reverse()
+    if operator.name in ROWS:
+        arguments = ROWS[operator.name]
     if operator.name == "conform":
         arguments[1] = ELSEWHERE
     parameters = {"format": ".nii"} if operator.output is Type.FILE else {}

@@ -29,7 +29,7 @@ def test_the_pinned_results_are_of_many_kinds():
     by_digest: dict[str, list[str]] = {}
     for name, digest in PINNED.items():
         by_digest.setdefault(digest, []).append(name.partition("@")[0])
-    truths = {"bool_and", "bool_not", "bool_or", "num_eq", "num_geq", "num_gt", "num_leq", "num_lt"}
+    truths = {"equals", "bool_and", "bool_not", "bool_or", "num_eq", "num_geq", "num_gt", "num_leq", "num_lt"}
     for names in by_digest.values():
         assert len(names) == 1 or set(names) <= truths or set(names) == {"tt", "bconstant"}, names
 

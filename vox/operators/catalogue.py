@@ -186,4 +186,46 @@ FILES = _family(
     ),
 )
 
-CATALOGUE = Registry((*ARITHMETIC, *LOGIC, *INTENSITY, *SPATIAL, *TEXTURE, *SPACE, *FILES))
+_A, _Q = Type.ANY, Type.SEQUENCE
+
+# What is done with values in a row. The elements are inputs of their own; see vox/operators/sequences.py.
+SEQUENCES = _family(
+    "sequences",
+    *(
+        Operator(
+            name,
+            1,
+            inputs,
+            output,
+            f"vox.operators.sequences:{kernel}",
+            summary,
+            cost="scalar",
+            variadic=inputs[-1] is _A and name not in ("choose", "item", "equals", "held_length"),
+            optional=1 if name == "strings.split" else 0,
+        )
+        for name, inputs, output, kernel, summary in (
+            ("sequence", (_A,), _Q, "sequence", "values in a row"),
+            ("pick", (_N, _A), _A, "pick", "the value with a number among several"),
+            ("item", (_A, _A), _A, "item", "an element of a computed sequence or record"),
+            ("choose", (_B, _A, _A), _A, "choose", "one of two values"),
+            ("length", (_A,), _N, "length", "how many"),
+            ("held_length", (_A,), _N, "held_length", "how many elements a computed sequence has"),
+            ("argmax", (_A,), _N, "argmax", "the number of the first largest"),
+            ("argsort", (_A,), _Q, "argsort", "numbers of elements in ascending order"),
+            ("mean", (_A,), _N, "mean", "arithmetic mean"),
+            ("median", (_A,), _N, "median", "middle value"),
+            ("stdev", (_A,), _N, "stdev", "sample standard deviation"),
+            ("tally", (_A,), _Q, "tally", "each value with its count"),
+            ("floor", (_N,), _N, "floor", "largest integer that is not greater"),
+            ("division", (_N, _N), _N, "division", "a / b; by zero it is an error"),
+            ("num_max", (_N, _N), _N, "num_max", "the larger number"),
+            ("num_min", (_N, _N), _N, "num_min", "the smaller number"),
+            ("equals", (_A, _A), _B, "equals", "whether two small values are the same"),
+            ("strings.concat", (_A,), _S, "concat", "texts in a row"),
+            ("strings.format_string", (_S, _A), _S, "format_string", "a template with its fields filled"),
+            ("strings.split", (_S, _S), _Q, "split", "parts of a text"),
+        )
+    ),
+)
+
+CATALOGUE = Registry((*ARITHMETIC, *LOGIC, *INTENSITY, *SPATIAL, *TEXTURE, *SPACE, *SEQUENCES, *FILES))

@@ -9,12 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Sequence
+from collections import abc
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from vox.digest import Digest
 from vox.encoding import EncodingError, Term, decode_prefix, encode
-from vox.operators.values import WORD_BITS, FileBytes, Geometry, Image, Mask, Value
+from vox.operators.values import (
+    WORD_BITS,
+    FileBytes,
+    Geometry,
+    Image,
+    Item,
+    Mask,
+    Record,
+    Sequence,
+    Value,
+)
 from vox.plan import Type
 
 if TYPE_CHECKING:
@@ -54,6 +64,10 @@ def canonical(value: Value) -> Value:
         return value + 0.0
     if isinstance(value, str):
         return unicodedata.normalize("NFC", value)
+    if isinstance(value, Sequence | Record):
+        plain = _item(_term(value))
+        assert isinstance(plain, Sequence | Record)
+        return plain
     if isinstance(value, Mask):
         value.words.flags.writeable = False
     elif isinstance(value, Image):
@@ -61,7 +75,7 @@ def canonical(value: Value) -> Value:
     return value
 
 
-def digest_of(parts: Sequence[Buffer]) -> Digest:
+def digest_of(parts: abc.Sequence[Buffer]) -> Digest:
     """Return the name of a blob given in parts."""
     hasher = hashlib.sha256()
     for part in parts:
@@ -91,6 +105,11 @@ def decode_value(blob: Buffer) -> Value:
 def _decoded(kind: str, fields: dict[str, Any], payload: memoryview) -> Value:
     if kind in ("null", "boolean", "integer", "number", "string"):
         return _scalar(kind, fields, payload)
+    if kind in ("sequence", "record"):
+        held = _item(fields["items"])
+        if len(payload) or not isinstance(held, Sequence if kind == "sequence" else Record):
+            raise ValueError("not a sequence or record")
+        return held
     if kind == "file":
         return FileBytes(_text(fields["media_type"]), bytes(payload))
     if kind not in ("geometry", "mask", "image"):
@@ -135,6 +154,9 @@ def _head(value: Value) -> bytes:
         return _header(_scalar_kind(value), {"value": value})
     if isinstance(value, Geometry):
         return _header("geometry", _geometry_fields(value))
+    if isinstance(value, Sequence | Record):
+        kind = "sequence" if isinstance(value, Sequence) else "record"
+        return _header(kind, {"items": _term(value)})
     if isinstance(value, FileBytes):
         return _header("file", {"media_type": value.media_type})
     if isinstance(value, Mask):
@@ -143,6 +165,30 @@ def _head(value: Value) -> bytes:
         stored: dict[str, Term] = {"dtype": value.voxels.dtype.name, "components": value.components}
         return _header("image", {**_geometry_fields(value.geometry), **stored})
     raise CodecError(f"{type(value).__name__} is not a value")
+
+
+def _term(item: Item) -> Term:
+    """Return what stands in a header for an item: bytes for a digest, an array, a map, a scalar."""
+    if isinstance(item, Sequence):
+        return [_term(each) for each in item.elements]
+    if isinstance(item, Record):
+        return {unicodedata.normalize("NFC", name): _term(each) for name, each in item.fields}
+    if isinstance(item, Digest):
+        return item.sha256
+    if isinstance(item, str):
+        return unicodedata.normalize("NFC", item)
+    return item + 0.0 if type(item) is float else item
+
+
+def _item(term: Term) -> Item:
+    if isinstance(term, list | tuple):
+        return Sequence(tuple(_item(each) for each in term))
+    if isinstance(term, dict):
+        return Record(tuple((str(name), _item(each)) for name, each in sorted(term.items())))
+    if isinstance(term, bytes):
+        return Digest(term)
+    assert term is None or isinstance(term, bool | int | float | str)
+    return term
 
 
 def _scalar_kind(value: bool | int | float | str | None) -> str:

@@ -35,6 +35,10 @@ class Operator:
         the scheduler assumes before it has measured.
     summary
         One line for `vox operators`.
+    optional
+        How many of the last inputs may be left out.
+    variadic
+        Whether the last input may stand any number of times, or not at all.
     """
 
     name: str
@@ -46,6 +50,8 @@ class Operator:
     commutative: bool = False
     determinism: Literal["exact", "library"] = "exact"
     cost: Literal["scalar", "mask", "image", "heavy"] = "image"
+    optional: int = 0
+    variadic: bool = False
 
     @cached_property
     def identity(self) -> str:

@@ -102,6 +102,23 @@ class FileBytes:
 
 
 @dataclass(frozen=True, slots=True)
+class Sequence:
+    """Values in a row. Small ones stand in it; an image or a mask is named by its blob."""
+
+    elements: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Named values, by name in ascending order."""
+
+    fields: tuple[tuple[str, Item], ...]
+
+
+Item: TypeAlias = "bool | int | float | str | Digest | Sequence | Record | None"
+
+
+@dataclass(frozen=True, slots=True)
 class SourceInfo:
     """What the checker needs to know of an input before anything runs: its blob and its shape."""
 
@@ -111,4 +128,4 @@ class SourceInfo:
     dtype: str
 
 
-Value: TypeAlias = "bool | int | float | str | Geometry | Mask | Image | FileBytes | None"
+Value: TypeAlias = "bool | int | float | str | Geometry | Mask | Image | FileBytes | Sequence | Record | None"

@@ -130,7 +130,11 @@ def test_predicates_on_masks_give_booleans(text: str) -> None:
 
 def test_every_operator_of_the_catalogue_but_those_for_geometry_and_files_has_a_name() -> None:
     named = {builtin.operator.name for builtin in v1_builtins().values()}
-    others = {operator.name for operator in CATALOGUE} - named
+    # The dialect V2 has names of its own for the operators of sequences and namespaces.
+    v2 = {operator.name for operator in CATALOGUE if "." in operator.name or Type.ANY in operator.inputs}
+    others = (
+        {operator.name for operator in CATALOGUE} - named - v2 - {"floor", "division", "num_max", "num_min"}
+    )
     assert others == {"geometry", "conform", "file_model", "file_image", "file_mask"}
 
 

@@ -30,7 +30,9 @@ def test_every_operator_of_the_catalogue_can_be_loaded_and_says_what_it_does(ope
     kernel = operator.load()
     assert callable(kernel)
     assert kernel.__doc__
-    assert kernel.__code__.co_argcount == len(operator.inputs) + (operator.output is Type.FILE)
+    fixed = len(operator.inputs) - operator.variadic
+    assert kernel.__code__.co_argcount == fixed + (operator.output is Type.FILE)
+    assert operator.variadic == bool(kernel.__code__.co_flags & 0x04)
 
 
 def test_images_of_different_size_are_refused_with_both_sizes():
