@@ -1,4 +1,4 @@
-"""Histories of the scheduler: random plans, workers that come and go, failures, losses, duplicates, cancels."""
+"""Histories of the scheduler: random plans, workers that come and go, failures, losses, cancels."""
 
 from __future__ import annotations
 
