@@ -119,6 +119,10 @@ class Gate:
         origin = headers.get(b"origin")
         if origin is not None and urlsplit(origin).netloc != host:
             raise HostRefused("a page of another site may not use this server")
+        # Where browsers say so themselves, also for what they send without an origin, like images.
+        site = headers.get(b"sec-fetch-site", "none")
+        if path.startswith(API) and site not in ("none", "same-origin"):
+            raise HostRefused("a page of another site may not use this server")
         self._check_token(path, headers.get(b"authorization"))
         limit = BLOB_BYTES_MAX if path.startswith(_BLOBS) and path != f"{_BLOBS}missing" else BODY_BYTES_MAX
         declared = headers.get(b"content-length", "0")

@@ -11,6 +11,7 @@ import anyio.from_thread
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from coordinator.api_context import Context, context
 from coordinator.api_models import Digests, parse_digest
@@ -69,6 +70,8 @@ async def put_blob(request: Request, digest: str) -> Response:
 
     try:
         await run_in_threadpool(write)
+    except ClientDisconnect:
+        return Response(status_code=400)  # nobody is there to read it, and nothing was kept
     except _Mismatch as error:
         raise DigestWrong(
             f"what was sent has the digest {error.found}, not {wanted}", hint="send it again"

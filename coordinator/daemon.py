@@ -63,12 +63,12 @@ class CoordinatorDaemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stop.set())
         with runfile.held(settings.run_file, "a coordinator"), contextlib.ExitStack() as stack:
-            configure_logs(settings.log_file)
+            configure_logs(settings.log_file, show=not settings.detached)
             # The port first: it is what goes wrong most, and fastest to tell.
             listener = stack.enter_context(_listening(settings.host, settings.http_port))
             parts = open_parts(settings, listener.getsockname()[1])
             stack.callback(parts.close)
-            token = own_token(settings)
+            own_token(settings)
             server = stack.enter_context(self._serving(listener, parts))
             url = self._url(listener)
             runfile.write(settings.run_file, self._document(url, parts))
@@ -76,12 +76,12 @@ class CoordinatorDaemon:
                 helper = Helper(url, parts.enrolment.tokens.mint(), settings.store)
                 stack.callback(helper.close)
             log.info("ready at %s", url)
-            self._on_ready()
+            if not settings.detached:
+                self._on_ready()
             self._wait(server)
             log.info("stopping")
             parts.stop_accepting()
             _bounded(parts.engine.close, ENGINE_CLOSE_S, "executions")
-        del token
         log.info("stopped")
 
     def _wait(self, server: _Server) -> None:
@@ -186,7 +186,7 @@ class _Server:
 
 
 def own_token(settings: CoordinatorSettings) -> str:
-    """Return the token of this user's own commands, making it where there is none that works."""
+    """Return the token kept for this user's own commands, making it where there is none that works."""
     tokens, path = ApiTokens(settings.directory), settings.api_token_file
     with contextlib.suppress(OSError, NotAllowed):
         kept = path.read_text(encoding="utf-8").strip()

@@ -37,6 +37,7 @@ def main() -> None:
 @click.option("--peer", "peers", multiple=True, help="HOST:PORT of a machine to ask for results. Repeatable.")
 @click.option("--config", type=click.Path(path_type=Path), help="Settings file.")
 @click.option("--foreground", is_flag=True, help="Stay here instead of going to the background.")
+@click.option("--detached", is_flag=True, hidden=True)
 @told
 def start(foreground: bool, **flags: Any) -> None:
     """Start the coordinator, and print the line that workers join with."""
@@ -114,6 +115,7 @@ def _settings(
     no_p2p: bool,
     peers: tuple[str, ...],
     config: Path | None,
+    detached: bool,
 ) -> Any:
     from coordinator.settings import (
         DASK_PORT,
@@ -136,6 +138,7 @@ def _settings(
         tls=not is_loopback(address) and not no_tls,
         token_needed=not is_loopback(address),
         with_worker=with_worker,
+        detached=detached,
         p2p=settings.p2p.enabled and not no_p2p,
         peers=(*settings.p2p.peers, *peers),
     )
@@ -146,7 +149,7 @@ def _spawn(settings: Any) -> dict[str, Any]:
     errors = settings.directory / "start.log"
     settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     # -P: a folder called `coordinator` where the user stands is not ours.
-    command = [sys.executable, "-P", "-m", "coordinator.main", *sys.argv[1:], "--foreground"]
+    command = [sys.executable, "-P", "-m", "coordinator.main", *sys.argv[1:], "--foreground", "--detached"]
     with errors.open("wb") as output:
         child = subprocess.Popen(
             command,

@@ -29,6 +29,8 @@ class CoordinatorSettings:
         Where results are kept.
     directory
         Its keys, tokens, ledger, run file and log.
+    detached
+        Nobody watches: the log is all that is written.
     tls
         HTTP over TLS. The Dask scheduler and the peer service speak nothing else in any case.
     """
@@ -41,6 +43,7 @@ class CoordinatorSettings:
     tls: bool
     token_needed: bool
     with_worker: bool = False
+    detached: bool = False
     p2p: bool = True
     peers: tuple[str, ...] = ()
 

@@ -23,8 +23,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-def configure_logs(path: Path) -> None:
-    """Write everything to a file that is bounded; show people only what vox itself says.
+def configure_logs(path: Path, *, show: bool = True) -> None:
+    """Write everything to a file that is bounded; show people only what vox itself says, if anything.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def configure_logs(path: Path) -> None:
     shown.setFormatter(logging.Formatter("%(message)s"))
     shown.addFilter(lambda record: record.name.partition(".")[0] == "vox" and record.exc_info is None)
     root = logging.getLogger()
-    root.handlers[:] = [file, shown]
+    root.handlers[:] = [file, shown] if show else [file]
     root.setLevel(logging.INFO)
     # Threads of libraries may die in their own ways; the log is for that, not a terminal.
     threading.excepthook = _log_thread_error
@@ -70,6 +70,10 @@ def told(function: _F) -> _F:
             sys.exit(tell(error))
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            hint = "check the folder's rights and the disk's space"
+            sys.exit(tell(StoreUnusable(f"{where}{error.strerror or error}", hint=hint)))
         except Exception as error:
             if logging.getLogger().handlers:  # else logging would show the traceback on the terminal
                 logging.getLogger("vox").critical("a mistake of vox", exc_info=error)

@@ -57,6 +57,27 @@ def test_a_store_that_cannot_be_written_is_named(head: Cluster) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_host_that_is_not_this_machine_is_named(head: Cluster) -> None:
+    done = head.run(
+        *("coordinator.main", "start", "--host", "203.0.113.7", "--port", "0", "--http-port", "0"),
+        machine="elsewhere-host",
+    )
+    assert done.returncode != 0
+    assert "203.0.113.7" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_state_folder_that_cannot_be_written_is_named(head: Cluster) -> None:
+    machine = head.folder / "no-state"
+    machine.mkdir()
+    (machine / "state").write_text("in the way")
+    for command in (("coordinator.main", "start"), ("worker.main", "join", head.url, "--name", "x")):
+        done = head.run(*command, machine="no-state")
+        assert done.returncode == 2, done.stderr
+        assert "error[E0504]" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_status_tells_of_the_running_coordinator(head: Cluster) -> None:
     done = head.run("coordinator.main", "status", "--json")
     assert done.returncode == 0, done.stderr

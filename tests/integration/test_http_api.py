@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import json
 import os
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -151,6 +152,7 @@ def test_a_body_that_grows_beyond_its_limit_is_cut(here: Cluster) -> None:
         ({"Host": "rebound.example:80"}, 403),
         ({"Origin": "http://elsewhere.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Authorization": "Bearer wrong"}, 401),
         ({"Authorization": "Basic dXNlcjpwYXNz"}, 401),
     ],
@@ -206,6 +208,21 @@ def test_a_blob_under_a_wrong_name_is_refused_and_not_kept(here: Cluster) -> Non
     right = "blob:" + hashlib.sha256(data).hexdigest()
     missing = here.call("POST", f"{API}/blobs/missing", {"digests": [wrong, right]})[1]["missing"]
     assert sorted(missing) == sorted([wrong, right])
+
+
+def test_a_blob_that_breaks_off_leaves_nothing(here: Cluster) -> None:
+    data = os.urandom(500_000)
+    name = "blob:" + hashlib.sha256(data).hexdigest()
+    parts = urlsplit(here.url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    connection.putrequest("PUT", f"{API}/blobs/{name}")
+    connection.putheader("Content-Length", str(len(data)))
+    connection.endheaders(data[:300_000])
+    connection.close()
+    assert here.call("POST", f"{API}/blobs/missing", {"digests": [name]})[1] == {"missing": [name]}
+    assert put(here, data)[0] == 201
+    log = Path(here.document["log"]).read_text()
+    assert "a request broke the coordinator" not in log
 
 
 def test_the_empty_blob_can_be_put_and_read(here: Cluster) -> None:
