@@ -46,7 +46,8 @@ def preview_document(plan: Plan, known: Mapping[NodeId, object]) -> dict[str, An
     """Return what `vox plan --json` prints: what would be computed, what is known already."""
     reused = set(known)
     needed: set[NodeId] = set()
-    stack = [goal.wanted for goal in plan.goals]
+    # The value of a save is a result too: its file alone would not be enough.
+    stack = [name for goal in plan.goals for name in (goal.wanted, goal.node)]
     while stack:
         name = stack.pop()
         if name in needed:
