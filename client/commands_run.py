@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from client.options import Options, Running, common, inputs, running
-from vox.errors import CoordinatorUnreachable, OutputError, VoxError
+from vox.errors import CoordinatorUnreachable, OutputError, SettingsError, VoxError
 
 if TYPE_CHECKING:
+    from client.interrupts import Interrupts
     from client.request import Request
     from client.session import Session
+    from vox.settings import Settings
 
 PROGRAM = click.argument("program", type=click.Path(path_type=Path))
 
@@ -32,14 +34,16 @@ def submit(program: Path, dry_run: bool, running: Running, options: Options) -> 
     Prints go to stdout in program order, saves to files, everything else to stderr.
     """
     from client.engines import open_session
+    from client.interrupts import Interrupts
 
     settings = options.settings()
-    with open_session(settings, options.coordinator) as session:
+    with Interrupts() as interrupts, open_session(settings, options.coordinator) as session:
+        running = tuned(running, settings)
         request = session.prepare(program, running.parameters, running.data)
         warn(request)
         if dry_run:
             return show_plan(session, request, running, options)
-        return execute(session, request, running, options)
+        return execute(session, request, running, options, interrupts)
 
 
 @click.command(epilog="Example: vox run quickstart.imgql --execution-engine sequential")
@@ -69,17 +73,17 @@ def run(
 ) -> int:
     """Run PROGRAM in this process, whatever coordinator is configured."""
     from client.engines import open_local
+    from client.interrupts import Interrupts
 
     settings = options.settings(store__backend=storage_backend)
-    if running.config.execution_engine == "dynamic" and settings.engine.execution_engine != "dynamic":
-        running = replace(running, config=replace(running.config, execution_engine="sequential"))
-    with open_local(settings) as session:
+    with Interrupts() as interrupts, open_local(settings) as session:
+        running = tuned(running, settings)
         request = session.prepare(program, running.parameters, running.data)
         warn(request)
         save_graphs(request, dot, graph, syntax)
         if progress:
             options = replace(options, quiet=False)
-        return execute(session, request, running, options, progress=progress)
+        return execute(session, request, running, options, interrupts, progress=progress)
 
 
 @click.command(epilog="Example: vox plan quickstart.imgql --json")
@@ -90,7 +94,9 @@ def plan(program: Path, running: Running, options: Options) -> int:
     """Show what submitting PROGRAM would compute, reuse and fetch."""
     from client.engines import open_session
 
-    with open_session(options.settings(), options.coordinator) as session:
+    settings = options.settings()
+    with open_session(settings, options.coordinator) as session:
+        running = tuned(running, settings)
         request = session.prepare(program, running.parameters, running.data)
         warn(request)
         return show_plan(session, request, running, options)
@@ -105,7 +111,12 @@ def check(program: Path, parameters: dict[str, Any], data: tuple[Path, ...], opt
     from client.engines import open_facts
     from client.request import prepare
 
-    request = prepare(program, parameters, data, open_facts(options.settings()))
+    facts = open_facts(options.settings())
+    try:
+        request = prepare(program, parameters, data, facts)
+    finally:
+        if facts is not None:
+            facts.close()
     warn(request)
     if options.json:
         goals = [
@@ -121,27 +132,50 @@ def check(program: Path, parameters: dict[str, Any], data: tuple[Path, ...], opt
 
 
 def execute(
-    session: Session, request: Request, running: Running, options: Options, *, progress: bool = False
+    session: Session,
+    request: Request,
+    running: Running,
+    options: Options,
+    interrupts: Interrupts,
+    *,
+    progress: bool = False,
 ) -> int:
     """Submit, follow, write and print; return the exit status."""
-    from client.interrupts import Interrupts
     from client.render import watcher_for
-    from client.session import follow
 
     quiet = (options.quiet or options.json) and not progress
-    with Interrupts() as interrupts:
-        execution = session.submit(request, config=running.config)
-        watcher = watcher_for(request.plan, quiet=quiet)
-        try:
-            for event in follow(execution):
-                watcher.see(event)
-            result = execution.result()
-        except KeyboardInterrupt:
-            watcher.close()
-            return interrupts.leave(execution)
-        finally:
-            watcher.close()
-        return deliver(session, request, result, running.out, options)
+    execution = session.submit(request, config=running.config)
+    watcher = watcher_for(request.plan, quiet=quiet)
+    try:
+        for event in execution:
+            watcher.see(event)
+        result = execution.result()
+    except KeyboardInterrupt:
+        watcher.close()
+        return interrupts.leave(execution)
+    finally:
+        watcher.close()
+    return deliver(session, request, result, running.out, options)
+
+
+def tuned(running: Running, settings: Settings) -> Running:
+    """Return how to run, with what the settings say where no flag said otherwise."""
+    engine = settings.engine
+    chosen = running.config.execution_engine
+    if engine.execution_engine not in ("dynamic", "sequential"):
+        raise SettingsError(
+            f"`engine.execution_engine` is {engine.execution_engine!r}",
+            hint="dynamic and sequential are known",
+        )
+    if chosen == "dynamic" and engine.execution_engine == "sequential":
+        chosen = "sequential"
+    config = replace(
+        running.config,
+        execution_engine=chosen,
+        retries=engine.retries,
+        max_concurrent_nodes=engine.max_concurrent_nodes,
+    )
+    return replace(running, config=config)
 
 
 def deliver(session: Session, request: Request | None, result: Any, out: Path, options: Options) -> int:

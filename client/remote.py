@@ -137,8 +137,13 @@ class RemoteEngine:
                 failures += 1
 
     def wait(self, execution: str) -> ExecutionResult:
-        """Return the end of an execution, which events have told of."""
-        return result_from_json(self.show(execution))
+        """Return the end of an execution, waiting for it."""
+        while True:
+            result = result_from_json(self.show(execution))
+            if result.state.final:
+                return result
+            for _ in self.events(execution):
+                pass
 
     def show(self, execution: str) -> dict[str, Any]:
         """Return an execution as JSON."""

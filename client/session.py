@@ -5,7 +5,6 @@ One code path for the engine in this process and for a coordinator elsewhere: bo
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -128,8 +127,11 @@ class Session:
             self.engine.put(digest, request.sources.parts(digest))
 
     def close(self) -> None:
-        """Let go of the engine."""
+        """Let go of the engine, and of what is remembered."""
         self.engine.close()
+        # An engine in this process remembers in its own store, which it has closed.
+        if self.facts is not None and self.facts is not getattr(self.engine, "store", None):
+            self.facts.close()
 
     def __enter__(self) -> Session:
         return self
@@ -279,16 +281,6 @@ def submit(
     from client.engines import shared_session
 
     return shared_session().submit(program, parameters, data=data, config=config)
-
-
-def follow(execution: Execution, timeout_s: float = 0.0) -> Iterator[Event]:
-    """Yield an execution's events; cancel it when `timeout_s` (0: never) has passed."""
-    begin = time.monotonic()
-    cancelled = False
-    for event in execution:
-        yield event
-        if timeout_s and not cancelled and time.monotonic() - begin > timeout_s:
-            cancelled = execution.cancel()
 
 
 def _stem(label: str) -> str:
