@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ class Helper:
     def __init__(self, url: str, token: str, store: Path) -> None:
         # The same store: what it computes is here without being fetched.
         arguments = ["join", url, "--token", token, "--store", str(store), "--name", NAME, "--no-p2p"]
+        arguments += ["--parent", str(os.getpid())]
         self._command = [sys.executable, "-P", "-m", "worker.main", *arguments]
         self._stopping = threading.Event()
         self._lock = threading.Lock()

@@ -138,6 +138,7 @@ class WorkerDaemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        parent = asyncio.create_task(_outlived(self._settings.parent, stop))
         delay = RETRY_FIRST_S
         while not stop.is_set():
             began = time.monotonic()
@@ -158,6 +159,7 @@ class WorkerDaemon:
                 # Workers of one cluster should not all come back in the same instant.
                 await asyncio.wait_for(stop.wait(), delay * random.uniform(0.5, 1.5))
             delay = min(2 * delay, RETRY_MAX_S)
+        parent.cancel()
 
     async def _work(
         self,
@@ -235,6 +237,14 @@ def _translated(scheduler: str) -> Iterator[None]:
             f"the coordinator's scheduler at {scheduler} does not let this worker in",
             hint="the log says more; both must run the same versions",
         ) from error
+
+
+async def _outlived(parent: int, stop: asyncio.Event) -> None:
+    """Tell a worker that was started by another process when that one is gone, however it went."""
+    while parent and os.getppid() == parent:
+        await asyncio.sleep(1.0)
+    if parent:
+        stop.set()
 
 
 async def _first(*waiting: Any) -> None:

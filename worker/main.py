@@ -36,6 +36,7 @@ def main() -> None:
 @click.option("--host", default="", help="Address to listen on; the one facing the coordinator by default.")
 @click.option("--peer", "peers", multiple=True, help="HOST:PORT of a machine to ask for results. Repeatable.")
 @click.option("--config", type=click.Path(path_type=Path), help="Settings file.")
+@click.option("--parent", type=int, default=0, hidden=True)
 @told
 def join(
     address: str,
@@ -48,6 +49,7 @@ def join(
     host: str,
     peers: tuple[str, ...],
     config: Path | None,
+    parent: int,
 ) -> None:
     """Join the cluster of the coordinator at ADDRESS, and work until told to stop.
 
@@ -71,6 +73,7 @@ def join(
             memory=memory,
             p2p=not no_p2p,
             peers=peers,
+            parent=parent,
         )
         try:
             WorkerDaemon(settings, _find_coordinator).run()

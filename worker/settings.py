@@ -30,7 +30,9 @@ class WorkerSettings:
     host
         The address to listen on; empty: the one that faces the coordinator.
     memory_bytes
-        What values may take at a time; 0 means half of the machine's.
+        What values may take at a time; 0 means a cache of moderate size.
+    parent
+        Process to live and die with; 0 for none.
     """
 
     name: str
@@ -43,6 +45,7 @@ class WorkerSettings:
     memory_bytes: int = 0
     p2p: bool = True
     peers: tuple[str, ...] = ()
+    parent: int = 0
 
     @property
     def run_file(self) -> Path:
@@ -72,6 +75,7 @@ def resolve(
     memory: str,
     p2p: bool,
     peers: tuple[str, ...],
+    parent: int = 0,
 ) -> WorkerSettings:
     """Put flags over the settings that all programs share.
 
@@ -101,6 +105,7 @@ def resolve(
         memory_bytes=memory_bytes,
         p2p=p2p and settings.p2p.enabled,
         peers=(*settings.p2p.peers, *peers),
+        parent=parent,
     )
 
 

@@ -234,7 +234,8 @@ def test_a_killed_coordinator_leaves_nothing_in_the_way(tmp_path: Path) -> None:
         assert not cluster.run_file.exists()
 
 
-def test_start_goes_to_the_background_with_a_worker_and_stop_ends_both(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_start_goes_to_the_background_with_a_worker_that_ends_with_it(tmp_path: Path, how: str) -> None:
     cluster = Cluster(tmp_path)
     started = cluster.run(
         *("coordinator.main", "start", "--port", "0", "--http-port", "0", "--no-p2p", "--with-worker")
@@ -243,12 +244,20 @@ def test_start_goes_to_the_background_with_a_worker_and_stop_ends_both(tmp_path:
         assert started.returncode == 0, started.stderr
         assert f"vox-worker join {cluster.url} --token vox-join-" in started.stdout
         wait_until(lambda: cluster.call("GET", "/api/v1/workers")[1]["workers"], "its worker joined")
-        stopped = cluster.run("coordinator.main", "stop")
-        assert stopped.returncode == 0, stopped.stderr
-        done = cluster.run("worker.main", "status", "--json")
-        assert json.loads(done.stdout)["workers"] == []
+        if how == "stopped":
+            stopped = cluster.run("coordinator.main", "stop")
+            assert stopped.returncode == 0, stopped.stderr
+        else:
+            os.kill(cluster.document["pid"], signal.SIGKILL)
+
+        def workers() -> list[object]:
+            done = cluster.run("worker.main", "status", "--json")
+            found: list[object] = json.loads(done.stdout)["workers"]
+            return found
+
+        wait_until(lambda: workers() == [], "its worker ended too", 30)
     finally:
-        if cluster.run_file.is_file():
+        with contextlib.suppress(OSError):
             os.kill(cluster.document["pid"], signal.SIGTERM)
 
 
