@@ -148,7 +148,8 @@ class _Run:
         except VoxError as error:
             self._fail_rest(error)
         self._flush()
-        return Report(self.fragment.name, tuple(self.outcomes.values()))
+        ended = tuple(self.outcomes[name] for name in self.nodes if name in self.outcomes)
+        return Report(self.fragment.name, ended)
 
     def _fail_rest(self, error: VoxError) -> None:
         """The store cannot be asked: one error for each node that does not stand behind another one."""
