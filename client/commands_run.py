@@ -190,7 +190,7 @@ def deliver(session: Session, request: Request | None, result: Any, out: Path, o
         if goal.state != "succeeded" or goal.digest is None:
             continue
         try:
-            extras[at] = deliver_goal(session, goal, out, quiet=options.json)
+            extras[at] = deliver_goal(session, goal, out, options)
         except CoordinatorUnreachable:
             raise
         except VoxError as error:
@@ -212,7 +212,7 @@ def deliver(session: Session, request: Request | None, result: Any, out: Path, o
     return 1 if errors or str(result.state) != "succeeded" else 0
 
 
-def deliver_goal(session: Session, goal: Any, out: Path, *, quiet: bool) -> dict[str, Any]:
+def deliver_goal(session: Session, goal: Any, out: Path, options: Options) -> dict[str, Any]:
     """Write or print one goal; return what JSON says of it."""
     from client.saves import write_save
     from vox.imgql.show import show_value
@@ -220,13 +220,13 @@ def deliver_goal(session: Session, goal: Any, out: Path, *, quiet: bool) -> dict
 
     if goal.kind == "print":
         value: Any = decode_value(session.engine.read(goal.digest))
-        if not quiet:
+        if not options.json:
             click.echo(f"{goal.label}={show_value(value)}")
         return {"value": plain(value)}
     if goal.file is None:
         raise OutputError(f"{goal.label} has no file to write", hint="a mistake in vox; please report it")
     path = write_save(session.engine.read(goal.file), goal.label, out)
-    if not quiet:
+    if not (options.json or options.quiet):
         click.echo(f"saved {path}", err=True)
     return {"path": str(path)}
 

@@ -10,32 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import Shell, write_image
-
-PROGRAM = """
-load file = "image.nii.gz"
-let image = intensity(file)
-let level = 150
-let bright = image >. level
-print "volume" volume(bright)
-save "out/bright.nii.gz" bright
-print "is large" volume(bright) .>. 10
-print "name" "ball"
-save "image.nii" image
-"""
-# What has no business in a process that only looks something up.
-HEAVY = {
-    "numpy",
-    "numba",
-    "SimpleITK",
-    "distributed",
-    "dask",
-    "grpc",
-    "cryptography",
-    "fastapi",
-    "zeroconf",
-    "rich",
-}
+from tests.support.cli import HEAVY, PROGRAM, SLOW, Shell, write_image
 
 
 @pytest.fixture
@@ -227,11 +202,6 @@ def test_helpers_answer(shell: Shell) -> None:
     assert all(finding["ok"] for finding in shell.document("doctor")["findings"])
     for kind in ("bash", "zsh", "fish"):
         assert "_VOX_COMPLETE" in shell.ok("completion", kind)
-
-
-SLOW = 'load f = "big.nii.gz"\nlet i = intensity(f)\n' + "".join(
-    f'save "c{n}.nii.gz" crossCorrelation(4, i, i, i >. {n}, 0, 400, {60 + n})\n' for n in range(120)
-)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

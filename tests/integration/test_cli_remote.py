@@ -13,8 +13,7 @@ import pytest
 
 from client.remote import Address, RemoteEngine
 from client.session import connect
-from tests.integration.test_cli import HEAVY, PROGRAM, SLOW
-from tests.support.cli import Shell, write_image
+from tests.support.cli import HEAVY, PROGRAM, SLOW, Shell, write_image
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.cutting_proxy import cutting_proxy
 from vox.digest import Digest

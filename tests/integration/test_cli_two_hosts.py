@@ -6,8 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.integration.test_cli import PROGRAM
-from tests.support.cli import Shell, write_image
+from tests.support.cli import PROGRAM, Shell, write_image
 from tests.support.cluster import Cluster
 from tests.support.namespaces import needs_namespaces, two_hosts
 

@@ -13,6 +13,35 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 RUN_S = 180.0
 
+PROGRAM = """
+load file = "image.nii.gz"
+let image = intensity(file)
+let level = 150
+let bright = image >. level
+print "volume" volume(bright)
+save "out/bright.nii.gz" bright
+print "is large" volume(bright) .>. 10
+print "name" "ball"
+save "image.nii" image
+"""
+# What has no business in a process that only looks something up.
+HEAVY = {
+    "numpy",
+    "numba",
+    "SimpleITK",
+    "distributed",
+    "dask",
+    "grpc",
+    "cryptography",
+    "fastapi",
+    "zeroconf",
+    "rich",
+}
+# Minutes of work in a hundred goals, to be interrupted.
+SLOW = 'load f = "big.nii.gz"\nlet i = intensity(f)\n' + "".join(
+    f'save "c{n}.nii.gz" crossCorrelation(4, i, i, i >. {n}, 0, 400, {60 + n})\n' for n in range(120)
+)
+
 # Run the command line, then write down which modules that cost.
 _TELL_MODULES = """
 import sys, os
