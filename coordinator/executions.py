@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from queue import SimpleQueue
 
@@ -22,7 +22,7 @@ from coordinator.contract import (
     WorkerInfo,
 )
 from coordinator.ledger import Entry, Ledger
-from coordinator.needs import known_results
+from coordinator.lookup import LookUp
 from coordinator.notices import (
     CancelAsked,
     CancelFragment,
@@ -41,6 +41,7 @@ from coordinator.notices import (
     WorkerArrived,
     WorkerGone,
 )
+from coordinator.oracle import Interpreted, Oracle
 from coordinator.records import Cost
 from coordinator.scheduler import Scheduler
 from coordinator.watch import Watched, Watching
@@ -51,10 +52,9 @@ from vox.errors import ClusterError, VoxError
 from vox.events import Event
 from vox.fragment import Lost, Report
 from vox.operators.catalogue import CATALOGUE
-from vox.operators.codec import digest_of, encode_value
 from vox.operators.registry import Registry
-from vox.plan import Constant, Plan
-from vox.store.contract import Blob, Neighbours, Nobody, Store
+from vox.plan import Plan
+from vox.store.contract import Neighbours, Nobody, Store
 
 log = logging.getLogger("vox.coordinator")
 
@@ -96,13 +96,15 @@ class Executions:
         self.store = store
         self._hands = hands
         self._neighbours = neighbours or Nobody()
+        self._look = LookUp(store, self._neighbours)
         self._ledger = ledger
         self._accept = accept
         self._clock = clock or SystemClock()
         self._lock = threading.RLock()
         self._watching = Watching(ledger, self._clock, self._lock)
         self._scheduler = Scheduler(f"f{secrets.token_hex(4)}", address, _costs(catalogue))
-        self._inbox: SimpleQueue[Notice | None] = SimpleQueue()
+        self._oracle = Oracle(store, catalogue, self._tell)
+        self._inbox: SimpleQueue[Notice | Interpreted | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._gathering: set[threading.Thread] = set()
         self._open = True
@@ -126,7 +128,7 @@ class Executions:
             raise ClusterError("the engine is stopping", hint="try again in a moment", code="E0806")
         execution = secrets.token_hex(8)
         now, monotonic = self._clock.now(), self._clock.monotonic()
-        known = self._known(plan, config)
+        known = self._look.plan(plan, config)
         if self._ledger is not None:
             self._ledger.begin(execution, plan, config, now)
         self._admit(Watched(execution, plan, config, now, monotonic), known)
@@ -183,7 +185,7 @@ class Executions:
 
     def known(self, plan: Plan) -> Mapping[NodeId, Known]:
         """Return the results that a submission of `plan` would begin with."""
-        return self._known(plan, DynamicExecutionConfig())
+        return self._look.plan(plan, DynamicExecutionConfig())
 
     def close(self) -> None:
         """Stop accepting, let running kernels end, write everything down. Unfinished executions stay so."""
@@ -192,6 +194,7 @@ class Executions:
             if self._closing:
                 return
             self._closing = True
+            self._oracle.close()
             for name in self._scheduler.fragments:
                 self._hands.cancel(name)
             for watched in self._watching.running():
@@ -223,7 +226,7 @@ class Executions:
         """A fragment ended without a report."""
         self._tell(FragmentBroken(fragment, worker, message))
 
-    def _tell(self, notice: Notice) -> None:
+    def _tell(self, notice: Notice | Interpreted) -> None:
         self._inbox.put(notice)
         if self._thread is None and not self._connecting:
             with self._lock:
@@ -247,24 +250,25 @@ class Executions:
             fragment = self._scheduler.fragments.get(notice.report.fragment)
         if not lost or fragment is None or not fragment.owner.config.reads:
             return notice
-        return replace(notice, known=self._below(fragment.owner.plan, lost))
-
-    def _below(self, plan: Plan, names: Collection[NodeId]) -> Mapping[NodeId, Known]:
-        inputs = [below for name in names if name in plan.nodes for below in plan.inputs(name)]
-        return known_results(plan, inputs, self._look_up)
+        return replace(notice, known=self._look.below(fragment.owner.plan, lost))
 
     # The scheduler's commands
 
-    def _process(self, *notices: Notice) -> None:
+    def _process(self, first: Notice | Interpreted) -> None:
         with self._lock:
-            queue = list(notices)
+            queue = [first]
             try:
                 while queue:
-                    notice = queue.pop(0)
-                    for command in self._scheduler.handle(notice):
+                    for command in self._decide(queue.pop(0)):
                         queue += self._perform(command)
             finally:
                 self._watching.commit()
+
+    def _decide(self, notice: Notice | Interpreted) -> Sequence[Command]:
+        if isinstance(notice, CancelAsked):
+            error = None if notice.error is None else dict(notice.error)
+            notice = self._oracle.cancel(notice.execution, error) or notice
+        return notice.commands if isinstance(notice, Interpreted) else self._scheduler.handle(notice)
 
     def _perform(self, command: Command) -> Sequence[Notice]:
         match command:
@@ -316,7 +320,7 @@ class Executions:
             known: Mapping[NodeId, Known] = {}
             watched = self._watching.get(command.execution)
             if nowhere and watched is not None and watched.config.reads:
-                known = self._below(watched.plan, nowhere)
+                known = self._look.below(watched.plan, nowhere)
             self._tell(GoalsGathered(command.execution, found, nowhere, known))
         except Exception as error:
             log.exception("goals could not be gathered")
@@ -329,9 +333,6 @@ class Executions:
 
     def _admit(self, watched: Watched, known: Mapping[NodeId, Known]) -> None:
         config = watched.config
-        if config.execution_engine == "sequential":
-            # The oracle's promises on any hands: nothing reused, nothing kept, one thing at a time.
-            config = replace(config, reads=False, writes=False, max_concurrent_nodes=1)
         with self._lock:
             self._watching.add(watched)
             if config.timeout_s > 0:
@@ -339,7 +340,10 @@ class Executions:
                 watched.timer = threading.Timer(max(0.0, left_s), self._time_out, (watched.execution,))
                 watched.timer.daemon = True
                 watched.timer.start()
-            self._process(PlanSubmitted(watched.execution, watched.plan, config, known))
+            if config.execution_engine == "sequential":
+                self._process(self._oracle.start(watched.execution, watched.plan))
+            else:
+                self._process(PlanSubmitted(watched.execution, watched.plan, config, known))
 
     def _resume(self, ledger: Ledger, entry: Entry) -> None:
         log.info("execution %s goes on", entry.execution)
@@ -347,7 +351,7 @@ class Executions:
         first = ledger.last_number(entry.execution)
         monotonic = self._clock.monotonic() - max(0.0, self._clock.now() - entry.began)
         watched = Watched(entry.execution, plan, entry.config, entry.began, monotonic, first)
-        self._admit(watched, self._known(plan, entry.config))
+        self._admit(watched, self._look.plan(plan, entry.config))
 
     def _time_out(self, execution: str) -> None:
         watched = self._watching.get(execution)
@@ -355,38 +359,6 @@ class Executions:
         hint = "what was computed is kept: submit it again, or allow more with --timeout"
         error = VoxError(f"it took longer than {limit:g} s", hint=hint, code="E1001")
         self._tell(CancelAsked(execution, error.to_json()))
-
-    def _known(self, plan: Plan, config: DynamicExecutionConfig) -> dict[NodeId, Known]:
-        """Look up what is known, goals first; keep the blobs of goals that are constants."""
-        known: dict[NodeId, Known] = {}
-        for goal in plan.goals:
-            node = plan.nodes[goal.node]
-            if isinstance(node, Constant):
-                parts = encode_value(node.value)
-                blob = Blob(digest_of(parts), parts)
-                if self.store.missing([blob.digest]):
-                    self.store.put([blob], [])
-                known[goal.node] = Known(blob.digest, blob.size)
-        if config.reads and config.execution_engine != "sequential":
-            wanted = [goal.wanted for goal in plan.goals]
-            also = [goal.node for goal in plan.goals if goal.file is not None]
-            ask = self._neighbours.results
-
-            def look_up(names: Collection[NodeId]) -> Mapping[NodeId, Known]:
-                nonlocal ask
-                found = self.store.results(names)
-                unknown = [name for name in names if name not in found]
-                # Neighbours are asked for goals alone: workers ask them for what they are about to compute.
-                asked, ask = ask, Nobody().results
-                found = {**found, **(asked(unknown) if unknown else {})}
-                return {name: Known(result.digest, result.size) for name, result in found.items()}
-
-            known |= known_results(plan, wanted, look_up, also)
-        return known
-
-    def _look_up(self, names: Collection[NodeId]) -> Mapping[NodeId, Known]:
-        found = self.store.results(names)
-        return {name: Known(result.digest, result.size) for name, result in found.items()}
 
 
 def _costs(catalogue: Registry) -> Callable[[str], Cost]:

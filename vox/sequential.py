@@ -6,12 +6,11 @@ Every other engine must give the digests that this one gives.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from vox.digest import Digest, NodeId
-from vox.errors import VoxError
+from vox.errors import Cancelled, VoxError
 from vox.operators.apply import apply, find
 from vox.operators.catalogue import CATALOGUE
 from vox.operators.codec import canonical, decode_value, digest_of, encode_value
@@ -35,10 +34,35 @@ class GoalValue:
     error: VoxError | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Interpretation:
+    """What a plan came to.
+
+    `computed` are the nodes whose kernels ran, `failed` those with an error of their own, `skipped` those
+    behind one.
+    """
+
+    goals: tuple[GoalValue, ...]
+    computed: tuple[NodeId, ...]
+    failed: dict[NodeId, VoxError]
+    skipped: dict[NodeId, VoxError]
+
+
 def run(
     plan: Plan, read: Callable[[Digest], Any], *, catalogue: Registry = CATALOGUE
 ) -> tuple[GoalValue, ...]:
-    """Compute every goal of `plan`.
+    """Compute every goal of `plan`: `interpret`, without the rest."""
+    return interpret(plan, read, catalogue=catalogue).goals
+
+
+def interpret(
+    plan: Plan,
+    read: Callable[[Digest], Any],
+    *,
+    catalogue: Registry = CATALOGUE,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Interpretation:
+    """Compute every goal of `plan`. An error in one does not keep the others from being computed.
 
     Parameters
     ----------
@@ -46,35 +70,45 @@ def run(
         Gives the blob of a source.
     catalogue
         The operators.
+    cancelled
+        Looked at between two nodes.
 
-    Returns
-    -------
-    tuple
-        One for each goal, in order. An error in one does not keep the others from being computed.
+    Raises
+    ------
+    Cancelled
+        If `cancelled` said so.
     """
+    from vox.kernels import parallel
+
     values: dict[NodeId, Value] = {}
-    errors: dict[NodeId, VoxError] = {}
+    failed: dict[NodeId, VoxError] = {}
+    skipped: dict[NodeId, VoxError] = {}
+    computed: list[NodeId] = []
     needed = _needed(plan)
-    with _one_thread():
+    with parallel.limit(1):
         for name, node in plan:
             if name not in needed:
                 continue
-            if isinstance(node, Constant):
-                values[name] = canonical(node.value)
-                continue
-            broken = next((errors[i] for i in plan.inputs(name) if i in errors), None)
+            if cancelled():
+                raise Cancelled("somebody asked for the end")
+            broken = next((i for i in plan.inputs(name) if i not in values), None)
             if broken is not None:
-                errors[name] = broken
+                skipped[name] = failed.get(broken) or skipped[broken]
                 continue
             try:
-                if isinstance(node, Apply):
+                if isinstance(node, Constant):
+                    values[name] = canonical(node.value)
+                elif isinstance(node, Apply):
                     inputs = [values[i] for i in node.inputs]
                     values[name] = apply(find(node.operator, catalogue), inputs, node.parameters)
+                    computed.append(name)
                 else:
                     values[name] = decode_value(read(node.digest))
             except VoxError as error:
-                errors[name] = error
-    return tuple(_goal(goal, values, errors) for goal in plan.goals)
+                failed[name] = error
+    errors = failed | skipped
+    goals = tuple(_goal(goal, values, errors) for goal in plan.goals)
+    return Interpretation(goals, tuple(computed), failed, skipped)
 
 
 def _needed(plan: Plan) -> set[NodeId]:
@@ -89,15 +123,11 @@ def _needed(plan: Plan) -> set[NodeId]:
 
 
 def _goal(goal: Goal, values: dict[NodeId, Value], errors: dict[NodeId, VoxError]) -> GoalValue:
+    value = values.get(goal.node)
+    digest = digest_of(encode_value(value)) if goal.node in values else None
     if goal.wanted in errors:
-        return GoalValue(goal, error=errors[goal.wanted])
-    value = values[goal.node]
-    file = None if goal.file is None else values[goal.file]
-    file_digest = None if goal.file is None else digest_of(encode_value(file))
-    return GoalValue(goal, value, digest_of(encode_value(value)), file, file_digest)
-
-
-def _one_thread() -> AbstractContextManager[None]:
-    from vox.kernels import parallel
-
-    return parallel.limit(1)
+        return GoalValue(goal, value, digest, error=errors[goal.wanted])
+    if goal.file is None:
+        return GoalValue(goal, value, digest)
+    file = values[goal.file]
+    return GoalValue(goal, value, digest, file, digest_of(encode_value(file)))

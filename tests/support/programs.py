@@ -6,10 +6,12 @@ import random
 import threading
 from collections.abc import Sequence
 
+from vox.digest import Digest
 from vox.errors import OperatorError, Span
 from vox.operators.catalogue import CATALOGUE
 from vox.operators.registry import Operator, Registry
-from vox.plan import Apply, Constant, Goal, Node, Plan, Scalar, Type, node_id
+from vox.operators.values import Geometry, Image
+from vox.plan import Apply, Constant, Goal, Node, Plan, Scalar, Source, Type, node_id
 
 SPAN = Span("test.imgql", 1, 1, 1, 2)
 _N = Type.NUMBER
@@ -67,6 +69,39 @@ def chain_plan(length: int, first: float = 1.0) -> Plan:
         name = program.apply("num_add@1", name, one)
     program.print("end", name)
     return program.plan()
+
+
+def image_plan(source: Digest, threshold: float = 0.5) -> Plan:
+    """Masks, images, distances, files and numbers from one source."""
+    program = Program()
+    model = program.add(Source(source))
+    image = program.apply("intensity@1", model)
+    geometry = program.apply("geometry@1", model)
+    bright = program.apply("geq_sv@1", program.constant(threshold), image)
+    border = program.apply("border@1", geometry)
+    inner = program.apply("and@1", *sorted((bright, program.apply("not@1", border))))
+    grown = program.apply("near@1", program.apply("through@1", inner, bright))
+    distance = program.apply("dt@1", grown)
+    ranks = program.apply("percentiles@1", image, grown, program.constant(0.0))
+    blend = program.apply("add@1", ranks, program.apply("mul_vs@1", distance, program.constant(2.0)))
+    for label, node in (("volume", grown), ("bright", bright)):
+        program.print(label, program.apply("volume@1", node))
+    program.print("max", program.apply("max@1", blend))
+    for label, node, kind in (("grown.nii", grown, "mask"), ("blend.nii", blend, "image")):
+        file = program.apply(f"file_{kind}@1", node, format=".nii")
+        program.save(label, node, Type(kind), file)
+    return program.plan()
+
+
+def ball(size: int = 20, seed: int = 0) -> Image:
+    """A noisy bright ball."""
+    import numpy as np
+
+    z, y, x = np.indices((size, size + 1, size + 2)) - size // 2
+    voxels = np.exp(-(x**2 + y**2 + z**2) / size) + np.random.default_rng(seed).normal(0, 0.02, x.shape)
+    identity = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+    geometry = Geometry((size + 2, size + 1, size), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0), identity)
+    return Image(geometry, voxels.astype(np.float32))
 
 
 # Kernels that do as they are told. They are found by name, as those of the catalogue are.
