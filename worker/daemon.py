@@ -186,8 +186,13 @@ class WorkerDaemon:
                 peer=parts.address,
                 scratch=Path(scratch),
             )
+            connecting = asyncio.ensure_future(worker.start())
+            await _first(connecting, stop.wait())
+            if not connecting.done() or connecting.cancelled():
+                await _closed(worker)
+                return  # told to leave before it was in
             with _translated(doors.scheduler):
-                await worker
+                connecting.result()
             self._joined_once = True
             log.info("joined as %s: %d threads, store %s", worker.name, worker.state.nthreads, parts.path)
             await _first(worker.finished(), stop.wait())
@@ -198,8 +203,7 @@ class WorkerDaemon:
                     log.warning("a kernel still runs after %.0f s; it is left behind", DRAIN_S)
             else:
                 log.warning("the coordinator is gone")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(worker.close(timeout=2, executor_wait=False), CLOSE_S)
+            await _closed(worker)
 
 
 def warm_kernels() -> None:
@@ -247,6 +251,12 @@ async def _outlived(parent: int, stop: asyncio.Event) -> None:
         stop.set()
 
 
+async def _closed(worker: Any) -> None:
+    # Whatever a library says while it lets go, the worker is leaving.
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(worker.close(timeout=2, executor_wait=False), CLOSE_S)
+
+
 async def _first(*waiting: Any) -> None:
     tasks = [asyncio.ensure_future(each) for each in waiting]
     try:
@@ -254,3 +264,4 @@ async def _first(*waiting: Any) -> None:
     finally:
         for task in tasks:
             task.cancel()
+        await asyncio.wait(tasks, timeout=CLOSE_S)
