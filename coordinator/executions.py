@@ -294,11 +294,16 @@ class Executions:
         return ()
 
     def _record(self, attestations: Sequence[Attestation]) -> None:
-        try:
-            if self._accept is not None:
-                for attestation in attestations:
+        believed = []
+        for attestation in attestations:
+            try:
+                if self._accept is not None:
                     self._accept(attestation)
-            self.store.record(attestations)
+                believed.append(attestation)
+            except VoxError as error:
+                log.error("a claim is not believed: %s", error.message)
+        try:
+            self.store.record(believed)
         except VoxError as error:
             log.error("claims of a worker are not kept: %s", error.message)
 
