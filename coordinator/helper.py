@@ -21,8 +21,10 @@ class Helper:
 
     def __init__(self, url: str, token: str, store: Path) -> None:
         # The same store: what it computes is here without being fetched.
-        arguments = ["join", url, "--token", token, "--store", str(store), "--name", NAME, "--no-p2p"]
+        arguments = ["join", url, "--store", str(store), "--name", NAME, "--no-p2p"]
         arguments += ["--parent", str(os.getpid())]
+        # Arguments can be read by everybody on the machine, the environment only by its owner.
+        self._environment = {**os.environ, "VOX_JOIN_TOKEN": token}
         self._command = [sys.executable, "-P", "-m", "worker.main", *arguments]
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -58,6 +60,7 @@ class Helper:
         # It keeps a log of its own; a terminal has one voice.
         return subprocess.Popen(
             self._command,
+            env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
