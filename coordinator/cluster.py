@@ -22,7 +22,7 @@ from coordinator.contract import HandsListener, WorkerInfo
 from p2p.identity import Membership
 from vox.errors import AddressInUse, ClusterError, VoxError
 from vox.fragment import Fragment, Report
-from worker.plugin import CANCEL, LEAVING, configure_dask, run_fragment, security_of
+from worker.plugin import CANCEL, LEAVING, bracketed, configure_dask, run_fragment, security_of
 
 log = logging.getLogger("vox.coordinator")
 
@@ -145,7 +145,7 @@ class DaskHands:
     async def _open(self, host: str, port: int) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduler = QuietScheduler(
-            host=host,
+            host=bracketed(host),
             port=port,
             protocol="tls",
             dashboard=False,

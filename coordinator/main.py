@@ -33,6 +33,7 @@ def main() -> None:
 @click.option("--store", default="", help="Folder of the store.")
 @click.option("--with-worker", is_flag=True, help="Also run a worker on this machine.")
 @click.option("--no-tls", is_flag=True, help="Speak plain HTTP off loopback: others can read along.")
+@click.option("--require-token", is_flag=True, help="Want a token on loopback too: for shared machines.")
 @click.option("--no-p2p", is_flag=True, help="Do not announce this machine, nor look for others.")
 @click.option("--peer", "peers", multiple=True, help="HOST:PORT of a machine to ask for results. Repeatable.")
 @click.option("--config", type=click.Path(path_type=Path), help="Settings file.")
@@ -112,6 +113,7 @@ def _settings(
     store: str,
     with_worker: bool,
     no_tls: bool,
+    require_token: bool,
     no_p2p: bool,
     peers: tuple[str, ...],
     config: Path | None,
@@ -136,7 +138,7 @@ def _settings(
         store=Path(store).expanduser().absolute() if store else store_path(settings),
         directory=coordinator_dir(),
         tls=not is_loopback(address) and not no_tls,
-        token_needed=not is_loopback(address),
+        token_needed=require_token or not is_loopback(address),
         with_worker=with_worker,
         detached=detached,
         p2p=settings.p2p.enabled and not no_p2p,
@@ -178,6 +180,7 @@ def _say_where(document: dict[str, Any] | None) -> None:
     click.echo(f"  vox-worker join {document['url']} --token {_join_token()}")
     if document["token_needed"]:
         click.echo("programs need a token: vox-coordinator token --api")
+    if document["ca_file"]:
         click.echo(f"and the cluster's certificate: {document['ca_file']}")
 
 

@@ -74,6 +74,11 @@ def configure_dask() -> None:
         logger.setLevel(logging.WARNING if name != "distributed.client" else logging.ERROR)
 
 
+def bracketed(host: str) -> str:
+    """Return a host as Dask wants it: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
 def security_of(membership: Membership) -> Security:
     """Return mutual TLS 1.3 for every part that a member of the cluster can play."""
     import ssl
@@ -173,7 +178,7 @@ def create_worker(
     return QuietWorker(
         scheduler,
         name=name,
-        host=host,
+        host=bracketed(host),
         nthreads=threads,
         security=security_of(membership),
         plugins=(plugin,),

@@ -302,3 +302,19 @@ def test_a_member_of_one_cluster_is_told_that_another_s_coordinator_is_not_its_o
         other.workers["loyal"] = moved
         other.wait_for_workers("loyal")
         assert moved.terminate() == 0
+
+
+def test_a_shared_machine_can_want_tokens_and_the_owner_s_commands_have_theirs(tmp_path: Path) -> None:
+    with running_cluster(tmp_path, workers=(), arguments=("--require-token", "--host", "::1")) as cluster:
+        assert cluster.url.startswith("http://[::1]:")
+        status, problem = cluster.call("GET", "/api/v1/executions")
+        assert (status, problem["code"]) == (401, "E0610")
+        assert cluster.call("GET", "/healthz")[0] == 200
+        token = {"Authorization": f"Bearer {cluster.token('--api')}"}
+        assert cluster.call("GET", "/api/v1/executions", None, token)[0] == 200
+        worker = cluster.join("six", wait=False)
+        wait_until(lambda: "joined as six" in worker.said or worker.popen.poll() is not None, "it joined")
+        assert "joined as six" in worker.said, worker.said
+        done = cluster.run("coordinator.main", "status")
+        assert "worker six" in done.stdout, done.stderr
+        assert worker.terminate() == 0
