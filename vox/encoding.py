@@ -39,6 +39,8 @@ def encode(term: Term) -> bytes:
     EncodingError
         If the term holds a type, an integer or a depth outside the closed set.
     """
+    if type(term) is int and term >= 0:
+        return head(_UINT, term)
     out: list[bytes] = []
     _write(term, out, 0)
     return b"".join(out)
@@ -64,7 +66,8 @@ def decode_prefix(data: bytes | memoryview, start: int = 0) -> tuple[Term, int]:
     return reader.term(0), reader.at
 
 
-def _head(major: int, value: int) -> bytes:
+def head(major: int, value: int) -> bytes:
+    """Return the first bytes of an item: its major type, and a length or an integer."""
     if value < 24:
         return bytes((major << 5 | value,))
     if value < 0x100:
@@ -108,16 +111,16 @@ def _write(term: Term, out: list[bytes], depth: int) -> None:
     elif kind is bool:
         out.append(_TRUE if term else _FALSE)
     elif isinstance(term, int):
-        out.append(_head(_UINT, term) if term >= 0 else _head(_NINT, -1 - term))
+        out.append(head(_UINT, term) if term >= 0 else head(_NINT, -1 - term))
     elif isinstance(term, float):
         out.append(_float(term))
     elif isinstance(term, str):
         text = _utf8(term)
-        out += (_head(_TEXT, len(text)), text)
+        out += (head(_TEXT, len(text)), text)
     elif isinstance(term, bytes):
-        out += (_head(_BYTES, len(term)), term)
+        out += (head(_BYTES, len(term)), term)
     elif isinstance(term, list | tuple):
-        out.append(_head(_ARRAY, len(term)))
+        out.append(head(_ARRAY, len(term)))
         for item in term:
             _write(item, out, depth + 1)
     elif isinstance(term, Mapping):
@@ -133,7 +136,7 @@ def _write_map(term: Mapping[str, Term] | Mapping[int, Term], out: list[bytes], 
             raise EncodingError("keys are text or integers")
         pairs.append((encode(key), value))
     pairs.sort(key=lambda pair: pair[0])
-    out.append(_head(_MAP, len(pairs)))
+    out.append(head(_MAP, len(pairs)))
     previous = b""
     for encoded_key, value in pairs:
         if encoded_key == previous:

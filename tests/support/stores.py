@@ -14,6 +14,7 @@ from tests.support.peers import served_over_grpc
 from vox.attest import Attestation, Signer, Statement
 from vox.digest import ActionId, Digest, NodeId
 from vox.store.contract import Blob, Shelf, Store
+from vox.store.hybrid import HybridStore
 from vox.store.memory import MemoryStore
 from vox.store.sqlite import SqliteStore
 
@@ -33,9 +34,15 @@ def itself(store: Store, folder: Path) -> Iterator[Shelf]:
     yield store
 
 
+SECRET = b"file:" + bytes(32)
+
 STORES: dict[str, Maker] = {
     "memory": Maker(lambda folder: MemoryStore(), durable=False),
     "sqlite": Maker(SqliteStore, durable=True),
+    "hybrid": Maker(HybridStore, durable=True),
+    "encrypted sqlite": Maker(lambda folder: SqliteStore(folder, secret=SECRET), durable=True),
+    "encrypted hybrid": Maker(lambda folder: HybridStore(folder, secret=SECRET), durable=True),
+    "sqlite with a quota": Maker(lambda folder: SqliteStore(folder, quota_bytes=1 << 30), durable=True),
 }
 
 FRONTS: dict[str, Callable[[Store, Path], AbstractContextManager[Shelf]]] = {

@@ -12,9 +12,9 @@ class Damaged(ValueError):
     """Bytes that do not decompress to what they should."""
 
 
-def compress(data: bytes | memoryview) -> bytes:
+def compress(data: bytes | memoryview, level: int = LEVEL) -> bytes:
     """Return one zstd frame."""
-    frame: bytes = _zstd().compress(data, LEVEL)
+    frame: bytes = _zstd().compress(data, level)
     return frame
 
 

@@ -53,7 +53,7 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class StoreStats:
-    """What a store holds."""
+    """What a store holds; `alarm` says that too much is computed only because it was thrown away."""
 
     path: str
     backend: str
@@ -61,6 +61,10 @@ class StoreStats:
     results: int
     blob_bytes: int
     disk_bytes: int
+    quota_bytes: int = 0
+    evicted: int = 0
+    recomputed_ratio: float = 0.0
+    alarm: bool = False
 
 
 @runtime_checkable

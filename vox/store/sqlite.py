@@ -10,49 +10,41 @@ A store must be opened after a fork, not before: SQLite's locks belong to a proc
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NoReturn
 
 from vox.attest import Attestation
 from vox.digest import ActionId, Digest, NodeId
 from vox.errors import BlobCorrupt, BlobMissing, StoreUnusable
+from vox.store import sqlite_keeping as keeping
 from vox.store import sqlite_rows as rows
-from vox.store.chunks import EMPTY, Encoded, Spool, chunk_size, encode_blob, unpack
+from vox.store.chunks import EMPTY, FILE, Encoded, Spool, chunk_size, encode_blob
 from vox.store.compression import Damaged
-from vox.store.contract import CHUNK_BYTES, Blob, Buffer, Result, StoreStats
-from vox.store.sqlite_file import BUSY_TIMEOUT_S, StoreFile
-from vox.store.sqlite_writer import Writer
-
-T = TypeVar("T")
-
-_READERS_KEPT_MAX = 8
+from vox.store.contract import CHUNK_BYTES, Blob, Buffer, Result
+from vox.store.options import StoreOptions
+from vox.store.sqlite_care import Care
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A row of `blobs`; `data` is None if the blob lies in chunks."""
+    """A row of `blobs`; without `data` the blob lies in chunks, or in a file if `codec` says so."""
 
     id: int
     size: int
     codec: int
     data: bytes | None
 
+    @property
+    def in_file(self) -> bool:
+        return self.data is None and bool(self.codec & FILE)
 
-class SqliteStore:
+
+class SqliteStore(Care):
     """A `vox.store.contract.Store` in the folder `path`.
-
-    Parameters
-    ----------
-    read_only
-        Never write, not even to make the store or to set a corrupt blob aside.
-    busy_timeout_s
-        How long to wait while another process writes.
 
     Raises
     ------
@@ -60,19 +52,8 @@ class SqliteStore:
         If the folder cannot hold a store, or holds something else.
     """
 
-    def __init__(
-        self, path: Path, *, read_only: bool = False, busy_timeout_s: float = BUSY_TIMEOUT_S
-    ) -> None:
-        self._file = StoreFile(path, read_only=read_only, busy_timeout_s=busy_timeout_s)
-        self._readers = [self._file.open()]
-        self._writer = Writer(self._file)
-        self._process = os.getpid()
-        self._closed = False
-
-    @property
-    def path(self) -> Path:
-        """The folder."""
-        return self._file.folder
+    def __init__(self, path: Path, options: StoreOptions | None = None, **changes: Any) -> None:
+        super().__init__(path, replace(options or StoreOptions(), **changes))
 
     # Reading -----------------------------------------------------------------------------------
 
@@ -103,17 +84,27 @@ class SqliteStore:
         assert offset >= 0
         if digest == EMPTY:
             return iter(())
-        return self._pieces(digest, self._entry(digest), offset)
+        entry = self._entry(digest)
+        self._note_read(digest)
+        return self._pieces(digest, entry, offset)
 
     def read(self, digest: Digest) -> Buffer:
-        """Return a whole blob, verified against its name; BlobMissing or BlobCorrupt otherwise."""
+        """Return a whole blob, verified against its name; BlobMissing or BlobCorrupt otherwise.
+
+        One that lies in a file is mapped, and verified once by each process.
+        """
         if digest == EMPTY:
             return b""
         entry = self._entry(digest)
+        self._note_read(digest)
         whole: Buffer
         try:
             if entry.data is not None:
-                whole = unpack(entry.codec, entry.data, entry.size)
+                whole = self._form.unpack(entry.codec, entry.data, entry.size)
+            elif entry.in_file:
+                whole = self._map(digest, entry)
+                if self._files.verified(digest):
+                    return whole
             else:
                 whole = self._gather(digest, entry)
             found = Digest.of(whole)
@@ -121,6 +112,8 @@ class SqliteStore:
             found = EMPTY
         if found != digest:
             self._set_aside(digest, entry, found)
+        if entry.in_file:
+            self._files.has_verified(digest)
         return whole
 
     def results(self, nodes: Collection[NodeId]) -> dict[NodeId, Result]:
@@ -133,26 +126,12 @@ class SqliteStore:
         with self._reader() as connection:
             return rows.attestations(connection, set(actions))
 
-    def disputes(self) -> dict[ActionId, tuple[Digest, ...]]:
-        """Return the actions that have claims for different outputs, and those outputs, first claim first."""
-        with self._reader() as connection:
-            return rows.disputes(connection)
-
     def recall(self, keys: Collection[str]) -> Mapping[str, bytes]:
         """Return the facts kept under `keys`."""
+        named = {self._fact_key(key): key for key in keys}
         with self._reader() as connection:
-            return rows.recall(connection, keys)
-
-    def pins(self) -> dict[Digest, tuple[str, ...]]:
-        """Return the pinned blobs and the reasons for it."""
-        with self._reader() as connection:
-            return rows.pins(connection)
-
-    def stats(self) -> StoreStats:
-        """Count."""
-        with self._reader() as connection:
-            blobs, blob_bytes, results = rows.count(connection)
-        return StoreStats(str(self.path), "sqlite", blobs, results, blob_bytes, self._file.disk_bytes())
+            found = rows.recall(connection, named)
+        return {named[name]: self._unsealed_fact(value) for name, value in found.items()}
 
     # Writing -----------------------------------------------------------------------------------
 
@@ -162,8 +141,12 @@ class SqliteStore:
         Never more than a few megabytes are in memory.
         """
         self._check_writable()
-        with Spool(self.path, self._file.errors) as spool:
-            encoded = spool.fill(stream)
+        with self._room.stream(stream) as parts:
+            return self._write_stream(parts)
+
+    def _write_stream(self, parts: Iterable[Buffer]) -> Digest:
+        with Spool(self.path, self._file.errors, self._form) as spool:
+            encoded = spool.fill(parts)
             if self.missing([encoded.digest]):
                 self._put({encoded.digest: encoded}, ())
         return encoded.digest
@@ -173,146 +156,91 @@ class SqliteStore:
 
         The parts of the blobs must not change before this returns, and their names must be right.
         """
+        self._check_writable()
         named = {blob.digest: blob for blob in blobs if blob.size}
-        wanted = self.missing(named)
-        encoded = {digest: encode_blob(named[digest]) for digest in wanted}
-        claims = [rows.claim(attestation) for attestation in attestations]
-        while encoded or claims:
-            try:
-                self._put(encoded, claims, named)
-                return
-            except rows.Vanished as error:
-                # They were here a moment ago and somebody has deleted them: write them after all.
-                encoded |= {digest: encode_blob(named[digest]) for digest in error.digests}
+        # Small ones are written without asking: the index is searched then anyway.
+        large = {digest for digest, blob in named.items() if blob.size > rows.SMALL_BYTES_MAX}
+        present = large - self.missing(large) if large else large
+        new = [blob for digest, blob in named.items() if digest not in present]
+        bytes_wanted = sum(blob.size + keeping.BLOB_ROW_BYTES for blob in new)
+        with self._room.reserve(bytes_wanted + keeping.CLAIM_ROW_BYTES * len(attestations)):
+            encoded = {blob.digest: self._encode(blob) for blob in new}
+            while encoded or attestations:
+                try:
+                    self._put(encoded, attestations, present)
+                    return
+                except rows.Vanished as error:
+                    # They were here a moment ago and somebody has deleted them: write them after all.
+                    present = present - error.digests
+                    encoded |= {digest: self._encode(named[digest]) for digest in error.digests}
 
     def record(self, attestations: Sequence[Attestation]) -> None:
         """Record claims whose blobs may be elsewhere."""
-        claims = [rows.claim(attestation) for attestation in attestations]
-        if claims:
-            self._write(lambda connection: rows.insert_claims(connection, claims))
-
-    def delete(self, digests: Collection[Digest]) -> None:
-        """Forget blobs. The results that named them stay known as claims."""
-        names = set(digests)
-        self._write(lambda connection: rows.delete(connection, names))
-
-    def forget_results(self, nodes: Collection[NodeId]) -> None:
-        """Forget which results nodes have; claims and blobs stay, and may be recorded anew."""
-        names = set(nodes)
-        self._write(lambda connection: rows.forget_results(connection, names))
+        if attestations:
+            with self._room.reserve(keeping.CLAIM_ROW_BYTES * len(attestations)):
+                self._put({}, attestations)
 
     def remember(self, key: str, value: bytes | None) -> None:
         """Keep a small fact of this machine under a key (None forgets it)."""
-        self._write(lambda connection: rows.remember(connection, key, value))
-
-    def pin(self, digests: Collection[Digest], reason: str) -> None:
-        """Ask that blobs are not collected, for a reason; `delete` is not held up by it."""
-        names = set(digests)
-        self._write(lambda connection: rows.pin(connection, names, reason))
-
-    def unpin(self, reason: str) -> None:
-        """Take back every pin of a reason."""
-        self._write(lambda connection: rows.unpin(connection, reason))
-
-    # Care --------------------------------------------------------------------------------------
-
-    def check(self) -> list[Digest]:
-        """Read everything; return the names of blobs that were corrupt and are now set aside.
-
-        Raises
-        ------
-        StoreUnusable
-            If the file itself is damaged.
-        """
-        with self._reader() as connection:
-            report = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if report != "ok":
-            raise self._file.damaged(report)
-        corrupt: list[Digest] = []
-        last = 0
-        while True:
-            with self._reader() as connection:
-                batch = rows.blobs_after(connection, last)
-            if not batch:
-                return corrupt
-            for last, digest in batch:  # noqa: B007
-                try:
-                    self.read(digest)
-                except BlobCorrupt:
-                    corrupt.append(digest)
-                except BlobMissing:
-                    pass  # deleted meanwhile
-
-    def backup(self, path: Path) -> None:
-        """Write a copy of this moment to the file `path`, whole or not at all; writing goes on meanwhile."""
-        self._file.backup(path)
-
-    def close(self) -> None:
-        """Finish writing and let go of the path."""
-        self._closed = True
-        if self._process == os.getpid():
-            self._writer.close()
-            while self._readers:
-                self._readers.pop().close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        name = self._fact_key(key)
+        if value is not None and self._keys is not None:
+            value = self._keys.seal(value, 0, 0)
+        self._write(lambda connection: rows.remember(connection, name, value))
 
     # -------------------------------------------------------------------------------------------
 
-    def _check_usable(self) -> None:
-        if self._closed:
-            raise StoreUnusable(f"the store at {self.path} is closed")
-        if self._process != os.getpid():
-            raise StoreUnusable(
-                f"the store at {self.path} was opened before this process was forked",
-                hint="open it anew in each process",
-            )
-
-    def _check_writable(self) -> None:
-        self._check_usable()
-        if self._file.read_only:
-            raise StoreUnusable(f"the store at {self.path} was opened for reading only")
-
-    @contextmanager
-    def _reader(self) -> Iterator[sqlite3.Connection]:
-        self._check_usable()
-        with self._file.errors():
-            try:
-                connection = self._readers.pop()
-            except IndexError:
-                connection = self._file.connect()
-            try:
-                yield connection
-            finally:
-                if self._closed or len(self._readers) >= _READERS_KEPT_MAX:
-                    connection.close()
-                else:
-                    self._readers.append(connection)
-
-    def _write(self, work: Callable[[sqlite3.Connection], T], blob_bytes: int = 0) -> T:
-        self._check_writable()
-        return self._writer.run(work, blob_bytes)
+    def _encode(self, blob: Blob) -> Encoded:
+        return encode_blob(blob, self._form)
 
     def _put(
         self,
         encoded: Mapping[Digest, Encoded],
-        claims: Sequence[rows.Claim],
-        wanted: Collection[Digest] = (),
+        attestations: Sequence[Attestation],
+        present: Collection[Digest] = (),
     ) -> None:
+        claims = [rows.claim(attestation) for attestation in attestations]
+        quota = self.options.quota_bytes
+        costs_ms = dict.fromkeys(encoded, 0.0) if quota else {}
+        for attestation in attestations if quota else ():
+            if attestation.statement.output in costs_ms:
+                costs_ms[attestation.statement.output] = float(attestation.statement.wall_ms)
+        made = [(a.statement.output, a.statement.inputs) for a in attestations]
+        deeds = [self._deed("write", sorted(encoded))] if self.options.audit and encoded else []
+
         def work(connection: sqlite3.Connection) -> None:
             rows.insert_blobs(connection, encoded)
-            vanished = rows.absent(connection, set(wanted).difference(encoded))
+            vanished = rows.absent(connection, set(present)) if present else ()
             if vanished:
                 raise rows.Vanished(vanished)
-            rows.insert_claims(connection, claims)
+            if claims:
+                rows.insert_claims(connection, claims)
+                keeping.inherit(connection, made)
+            if self._hits or self._deeds:
+                self._write_notes(connection)
+            if deeds:
+                keeping.write_audit(connection, deeds)
+            if quota:
+                keeping.note_written(connection, costs_ms)
+                # Nothing over the quota is ever committed, whatever was reserved elsewhere.
+                if keeping.used_bytes(connection) > quota:
+                    raise rows.Overfull
 
-        self._write(work, sum(blob.stored_bytes for blob in encoded.values()))
+        bytes_waiting = sum(blob.stored_bytes for blob in encoded.values())
+        for _ in range(_TRIES_MAX):
+            try:
+                self._write(work, bytes_waiting)
+                return
+            except rows.Overfull:
+                self._remove_files(encoded)
+                if not self._evict(bytes_waiting + quota // 10):
+                    break
+        raise self._room.full(bytes_waiting)
+
+    def _fact_key(self, key: str) -> str:
+        return key if self._keys is None else self._keys.fact_key(key)
+
+    def _unsealed_fact(self, value: bytes) -> bytes:
+        return value if self._keys is None else self._keys.unseal(value, 0, 0)
 
     def _entry(self, digest: Digest) -> _Entry:
         with self._reader() as connection:
@@ -321,11 +249,19 @@ class SqliteStore:
             raise BlobMissing(digest)
         return _Entry(*row)
 
+    def _map(self, digest: Digest, entry: _Entry) -> Buffer:
+        try:
+            with self._file.errors():
+                return self._files.read(digest, entry.size)
+        except BlobMissing:
+            self._forget_lost(entry)
+            raise
+
     def _gather(self, digest: Digest, entry: _Entry) -> memoryview:
         whole, at = bytearray(entry.size), 0
         with self._reader() as connection, closing(rows.chunks(connection, entry.id)) as cursor:
             for seq, (codec, data) in enumerate(cursor):
-                piece = unpack(codec, data, chunk_size(entry.size, seq))
+                piece = self._form.unpack(codec, data, chunk_size(entry.size, seq), seq)
                 if at + len(piece) > entry.size:
                     raise Damaged("too long")
                 whole[at : at + len(piece)] = piece
@@ -349,6 +285,23 @@ class SqliteStore:
             skip = 0
 
     def _piece(self, digest: Digest, entry: _Entry, seq: int) -> bytes:
+        size = chunk_size(entry.size, seq)
+        try:
+            piece = self._raw_piece(digest, entry, seq, size)
+        except Damaged:
+            piece = b""
+        if len(piece) != size:
+            self._set_aside(digest, entry, Digest.of(piece))
+        return piece
+
+    def _raw_piece(self, digest: Digest, entry: _Entry, seq: int, size: int) -> bytes:
+        if entry.in_file:
+            try:
+                with self._file.errors():
+                    return self._files.piece(digest, entry.size, seq)
+            except BlobMissing:
+                self._forget_lost(entry)
+                raise
         codec, data = entry.codec, entry.data
         if data is None:
             with self._reader() as connection:
@@ -356,18 +309,25 @@ class SqliteStore:
             if row is None:
                 raise BlobMissing(digest)  # deleted meanwhile
             codec, data = row
-        size = chunk_size(entry.size, seq)
-        try:
-            piece = unpack(codec, data, size)
-        except Damaged:
-            piece = b""
-        if len(piece) != size:
-            self._set_aside(digest, entry, Digest.of(piece))
-        return piece
+        return bytes(self._form.unpack(codec, data, size, seq))
 
-    def _set_aside(self, digest: Digest, entry: _Entry, found: Digest) -> Any:
-        """Move a corrupt blob to the quarantine, so that it is missing from now on, and say so."""
+    def _forget_lost(self, entry: _Entry) -> None:
+        """Remove the row of a blob whose file is gone: it is missing from now on."""
         if not self._file.read_only:
             with suppress(StoreUnusable):
-                self._write(lambda connection: rows.set_aside(connection, entry.id, found))
+                self._write(lambda connection: rows.forget_blob(connection, entry.id))
+
+    def _set_aside(self, digest: Digest, entry: _Entry, found: Digest) -> NoReturn:
+        """Move a corrupt blob to the quarantine, so that it is missing from now on, and say so."""
+        if not self._file.read_only:
+
+            def work(connection: sqlite3.Connection) -> None:
+                if rows.set_aside(connection, entry.id, found) and entry.in_file:
+                    self._files.set_aside(digest)
+
+            with suppress(StoreUnusable):
+                self._write(work)
         raise BlobCorrupt(digest, found)
+
+
+_TRIES_MAX = 4

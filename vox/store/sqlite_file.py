@@ -11,11 +11,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vox.errors import StoreError, StoreFull, StoreUnusable
+from vox.store.options import BUSY_TIMEOUT_S
 
 FILE_NAME = "store.sqlite3"
 APPLICATION_ID = 0x766F7831  # "vox1"
-FORMAT = 1
-BUSY_TIMEOUT_S = 30.0
+FORMAT = 2
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # Measured for blobs of 1 KiB to 36 MiB: 4 KiB pages are slow for large blobs, 64 KiB ones for small.
@@ -162,7 +162,7 @@ class StoreFile:
         return StoreUnusable(f"the store at {self.folder} is damaged ({reason})", hint=_RESTORE)
 
     def _translate_os(self, error: OSError) -> StoreError:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return self._full()
         if error.errno in (errno.EEXIST, errno.ENOTDIR):
             return StoreUnusable(f"{self.folder} is not a folder", hint=_ELSEWHERE)

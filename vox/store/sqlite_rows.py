@@ -21,6 +21,14 @@ _KEYS_MAX = 500
 _SCAN_ROWS = 1000
 
 
+# Blobs up to here are written without asking first whether they are there.
+SMALL_BYTES_MAX = 4096
+
+
+class Overfull(Exception):
+    """A transaction would have taken more than the quota."""
+
+
 class Vanished(Exception):
     """Blobs that a transaction relied on are no longer there."""
 
@@ -111,7 +119,7 @@ def disputes(connection: sqlite3.Connection) -> dict[ActionId, tuple[Digest, ...
 def recall(connection: sqlite3.Connection, keys: Collection[str]) -> dict[str, bytes]:
     """Return the facts under `keys`."""
     query = "SELECT key, value FROM facts WHERE key IN "
-    return dict(_batches(connection, query, sorted(set(keys))))
+    return dict(batches(connection, query, sorted(set(keys))))
 
 
 def pins(connection: sqlite3.Connection) -> dict[Digest, tuple[str, ...]]:
@@ -123,6 +131,32 @@ def pins(connection: sqlite3.Connection) -> dict[Digest, tuple[str, ...]]:
     return found
 
 
+def file_bytes(connection: sqlite3.Connection) -> int:
+    """Return the bytes of blobs that lie in files."""
+    query = "SELECT coalesce(sum(size), 0) FROM blobs WHERE codec IN (2, 18)"
+    total: int = connection.execute(query).fetchone()[0]
+    return total
+
+
+def ghost_hits(connection: sqlite3.Connection, digest: Digest) -> int:
+    """Return how often a blob that is gone was asked for."""
+    row = connection.execute("SELECT hits FROM gone WHERE digest = ?", (digest.sha256,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def marks(connection: sqlite3.Connection) -> dict[str, tuple[int, int]]:
+    """Return every mark: its last claim, and when it was set."""
+    query = "SELECT name, claim, at_s FROM marks ORDER BY claim, at_s"
+    return {name: (last, at_s) for name, last, at_s in connection.execute(query)}
+
+
+def unlabel(connection: sqlite3.Connection, digests: set[Digest], scope: str) -> None:
+    """Take a scope from blobs."""
+    connection.executemany(
+        "DELETE FROM labels WHERE digest = ? AND scope = ?", [(d.sha256, scope) for d in sorted(digests)]
+    )
+
+
 def count(connection: sqlite3.Connection) -> tuple[int, int, int]:
     """Return the number of blobs, their uncompressed bytes, and the number of results."""
     blobs, blob_bytes = connection.execute("SELECT count(*), coalesce(sum(size), 0) FROM blobs").fetchone()
@@ -131,7 +165,7 @@ def count(connection: sqlite3.Connection) -> tuple[int, int, int]:
 
 
 def insert_blobs(connection: sqlite3.Connection, blobs: Mapping[Digest, Encoded]) -> None:
-    """Write blobs that may be there already."""
+    """Write blobs that may be there already; those in files are asked to be there."""
     query = "INSERT INTO blobs (digest, size, codec, data) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
     small = []
     # In the order of the index: neighbours share its pages.
@@ -140,7 +174,11 @@ def insert_blobs(connection: sqlite3.Connection, blobs: Mapping[Digest, Encoded]
         if blob.inline is not None:
             small.append((digest.sha256, blob.size, *blob.inline))
             continue
-        cursor = connection.execute(query, (digest.sha256, blob.size, 0, None))
+        cursor = connection.execute(query, (digest.sha256, blob.size, blob.codec, None))
+        if blob.file is not None:
+            blob.file()
+            # Who has just written the file knows better than a row that names a damaged one.
+            continue
         if cursor.rowcount:
             identity = cursor.lastrowid
             connection.executemany(
@@ -155,42 +193,66 @@ def insert_claims(connection: sqlite3.Connection, claims: Sequence[Claim]) -> No
 
     The result of a node is its first claim, until the blob of that is gone and another claim's is here.
     """
+    first = 1 + (connection.execute("SELECT max(id) FROM attestations").fetchone()[0] or 0)
+    before = connection.total_changes
     connection.executemany(
-        "INSERT INTO attestations (action, node, output, issuer, body) VALUES (?, ?, ?, ?, ?)"
+        "INSERT INTO attestations (id, action, node, output, issuer, body) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT DO NOTHING",
-        (row[:5] for row in claims),
+        [(number, *row[:5]) for number, row in enumerate(claims, first)],
     )
+    if connection.total_changes - before == len(claims):
+        # All are new, as nearly always: their ids need not be looked up.
+        source = "VALUES (?2, ?1, ?3, ?5, ?7)"
+    else:
+        source = (
+            "SELECT node, action, output, ?5, id FROM attestations"
+            " WHERE action = ?1 AND node = ?2 AND output = ?3 AND issuer = ?4 AND ?7"
+        )
+    rows = [(*row[:4], row[5], EMPTY.sha256, number) for number, row in enumerate(claims, first)]
+    rows.sort(key=lambda row: row[1])
     connection.executemany(
-        """
-        INSERT INTO results (node, action, output, size, claim)
-        SELECT node, action, output, ?5, id FROM attestations
-        WHERE action = ?1 AND node = ?2 AND output = ?3 AND issuer = ?4
-        ON CONFLICT (node) DO UPDATE
-        SET action = excluded.action, output = excluded.output, size = excluded.size, claim = excluded.claim
-        WHERE results.output <> excluded.output
-          AND (excluded.output = ?6 OR EXISTS (SELECT 1 FROM blobs WHERE digest = excluded.output))
-          AND results.output <> ?6
-          AND NOT EXISTS (SELECT 1 FROM blobs WHERE digest = results.output)
-        """,
-        [(*row[:4], row[5], EMPTY.sha256) for row in sorted(claims, key=lambda row: row[1])],
+        f"INSERT INTO results (node, action, output, size, claim) {source} {_UPSERT}", rows
     )
 
 
-def delete(connection: sqlite3.Connection, digests: set[Digest]) -> None:
-    """Remove blobs and their chunks."""
+_UPSERT = """
+    ON CONFLICT (node) DO UPDATE
+    SET action = excluded.action, output = excluded.output, size = excluded.size, claim = excluded.claim
+    WHERE results.output <> excluded.output
+      AND (excluded.output = ?6 OR EXISTS (SELECT 1 FROM blobs WHERE digest = excluded.output))
+      AND results.output <> ?6
+      AND NOT EXISTS (SELECT 1 FROM blobs WHERE digest = results.output)
+"""
+
+
+def delete(connection: sqlite3.Connection, digests: set[Digest], why: str = "deleted") -> None:
+    """Remove blobs and their chunks; that they were here is remembered. Files are left to the caller."""
     names = [(digest.sha256,) for digest in sorted(digests)]
+    connection.executemany(
+        "INSERT INTO gone SELECT b.digest, coalesce(u.hits, 1), ?2, strftime('%s', 'now')"
+        " FROM blobs AS b LEFT JOIN usage AS u ON u.digest = b.digest WHERE b.digest = ?1"
+        " ON CONFLICT (digest) DO UPDATE SET hits = excluded.hits, why = excluded.why, at_s = excluded.at_s",
+        [(*name, why) for name in names],
+    )
+    connection.executemany("DELETE FROM usage WHERE digest = ?", names)
     connection.executemany("DELETE FROM chunks WHERE blob = (SELECT id FROM blobs WHERE digest = ?)", names)
     connection.executemany("DELETE FROM blobs WHERE digest = ?", names)
 
 
-def set_aside(connection: sqlite3.Connection, blob: int, found: Digest) -> None:
-    """Move a blob out of sight; its chunks keep its id."""
-    connection.execute(
+def forget_blob(connection: sqlite3.Connection, blob: int) -> None:
+    """Remove the row of a blob whose bytes are gone."""
+    connection.execute("DELETE FROM blobs WHERE id = ?", (blob,))
+
+
+def set_aside(connection: sqlite3.Connection, blob: int, found: Digest) -> bool:
+    """Move a blob out of sight, unless somebody has; its chunks keep its id."""
+    moved = connection.execute(
         "INSERT INTO quarantine (id, digest, found, size, codec, data, at_s)"
         " SELECT id, digest, ?, size, codec, data, strftime('%s', 'now') FROM blobs WHERE id = ?",
         (found.sha256, blob),
-    )
-    connection.execute("DELETE FROM blobs WHERE id = ?", (blob,))
+    ).rowcount
+    forget_blob(connection, blob)
+    return moved > 0
 
 
 def forget_results(connection: sqlite3.Connection, nodes: set[NodeId]) -> None:
@@ -222,12 +284,13 @@ def unpin(connection: sqlite3.Connection, reason: str) -> None:
 
 
 def _select(connection: sqlite3.Connection, query: str, names: set[N]) -> Iterator[tuple[Any, ...]]:
-    return _batches(connection, query, sorted(name.sha256 for name in names))
+    return batches(connection, query, sorted(name.sha256 for name in names))
 
 
-def _batches(
+def batches(
     connection: sqlite3.Connection, query: str, keys: Sequence[bytes] | Sequence[str]
 ) -> Iterator[tuple[Any, ...]]:
+    """Ask for many keys, some at a time; `query` ends in `IN`."""
     for start in range(0, len(keys), _KEYS_MAX):
         batch = keys[start : start + _KEYS_MAX]
         yield from connection.execute(f"{query}({', '.join('?' * len(batch))})", tuple(batch))

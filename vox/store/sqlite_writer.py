@@ -24,10 +24,13 @@ _BATCH_BYTES_MAX = 64 << 20
 
 
 class _Job:
-    __slots__ = ("blob_bytes", "done", "error", "result", "work")
+    __slots__ = ("alone", "blob_bytes", "done", "error", "result", "work")
 
-    def __init__(self, work: Callable[[sqlite3.Connection], Any], blob_bytes: int) -> None:
+    def __init__(
+        self, work: Callable[[sqlite3.Connection], Any], blob_bytes: int, alone: bool = False
+    ) -> None:
         self.work = work
+        self.alone = alone
         self.blob_bytes = blob_bytes
         self.done = threading.Event()
         self.result: Any = None
@@ -50,7 +53,14 @@ class Writer:
         `work` may be run again if the transaction it was in failed for somebody else's sake: its only
         effects must be on the connection it is given.
         """
-        job = _Job(work, blob_bytes)
+        result: T = self._done(_Job(work, blob_bytes))
+        return result
+
+    def alone(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        """Run `work` outside of any transaction, once, such as one that must not be in one."""
+        self._done(_Job(work, _BATCH_BYTES_MAX, alone=True))
+
+    def _done(self, job: _Job) -> Any:
         with self._lock:
             if self._closed:
                 raise StoreUnusable(f"the store at {self._file.folder} is closed")
@@ -64,8 +74,7 @@ class Writer:
             if isinstance(job.error, sqlite3.Error | OSError):
                 raise self._file.translate(job.error) from job.error
             raise job.error
-        result: T = job.result
-        return result
+        return job.result
 
     def close(self) -> None:
         """Finish what was asked for, fold the WAL into the file, and end the thread."""
@@ -113,6 +122,10 @@ class Writer:
 
 
 def _commit(connection: sqlite3.Connection, batch: list[_Job]) -> None:
+    if any(job.alone for job in batch):
+        for job in batch:
+            _run_alone(connection, job) if job.alone else _commit(connection, [job])
+        return
     try:
         connection.execute("BEGIN IMMEDIATE")
     except sqlite3.Error as error:
@@ -135,6 +148,14 @@ def _commit(connection: sqlite3.Connection, batch: list[_Job]) -> None:
         return
     for job in batch:
         job.done.set()
+
+
+def _run_alone(connection: sqlite3.Connection, job: _Job) -> None:
+    try:
+        job.result = job.work(connection)
+    except BaseException as error:
+        job.error = error
+    job.done.set()
 
 
 def _fail(batch: list[_Job], error: BaseException) -> None:

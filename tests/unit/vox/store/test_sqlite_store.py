@@ -251,31 +251,49 @@ def test_writing_to_a_store_opened_for_reading_is_an_error(tmp_path: Path) -> No
 
 # Versions ------------------------------------------------------------------------------------------
 
-_FIRST = (Path(sqlite_file.__file__).parent / "migrations" / "0001.sql").read_text()
+_FOLDER = Path(sqlite_file.__file__).parent / "migrations"
+_KNOWN = [(_FOLDER / f"{number:04}.sql").read_text() for number in range(1, FORMAT + 1)]
 
 
 def test_an_older_store_is_migrated_after_a_backup(tmp_path: Path) -> None:
     with SqliteStore(tmp_path) as store:
         digest = store.write([b"data"])
-    newer = [_FIRST, "CREATE TABLE more (x); -- a comment\nINSERT INTO more VALUES ('a;b');"]
+    newer = [*_KNOWN, "CREATE TABLE more (x); -- a comment\nINSERT INTO more VALUES ('a;b');"]
     connection = StoreFile(tmp_path, migrations=newer).open()
     assert connection.execute("SELECT x FROM more").fetchall() == [("a;b",)]
-    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert connection.execute("PRAGMA user_version").fetchone() == (FORMAT + 1,)
     assert connection.execute("SELECT digest FROM blobs").fetchall() == [(digest.sha256,)]
     connection.close()
-    old = sqlite3.connect(tmp_path / "store.format-1.sqlite3")
-    assert old.execute("PRAGMA user_version").fetchone() == (1,)
+    old = sqlite3.connect(tmp_path / f"store.format-{FORMAT}.sqlite3")
+    assert old.execute("PRAGMA user_version").fetchone() == (FORMAT,)
     assert old.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
     assert old.execute("SELECT digest FROM blobs").fetchall() == [(digest.sha256,)]
     old.close()
     unusable(tmp_path)
 
 
+def test_a_store_of_the_first_format_becomes_one_of_this_with_all_it_held(tmp_path: Path) -> None:
+    connection = StoreFile(tmp_path, migrations=_KNOWN[:1]).open()
+    told = claim("near", b"data")
+    digest, body = Digest.of(b"data"), told.to_bytes()
+    stated = told.statement
+    names = (stated.action.sha256, stated.node.sha256, digest.sha256, stated.issuer.sha256)
+    connection.execute("INSERT INTO blobs VALUES (1, ?, 4, 0, ?)", (digest.sha256, b"data"))
+    connection.execute("INSERT INTO attestations VALUES (1, ?, ?, ?, ?, ?)", (*names, body))
+    connection.execute("INSERT INTO results VALUES (?, ?, ?, 4, 1)", (names[1], names[0], names[2]))
+    connection.close()
+    with SqliteStore(tmp_path) as store:
+        assert store.read(digest) == b"data"
+        assert store.attestations([stated.action]) == {stated.action: (told,)}
+        assert store.results([stated.node])[stated.node].digest == digest
+    assert (tmp_path / "store.format-1.sqlite3").exists()
+
+
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
     with SqliteStore(tmp_path) as store:
         digest = store.write([b"data"])
     with pytest.raises(StoreUnusable):
-        StoreFile(tmp_path, migrations=[_FIRST, "DROP TABLE blobs; SELECT nonsense FROM nowhere;"]).open()
+        StoreFile(tmp_path, migrations=[*_KNOWN, "DROP TABLE blobs; SELECT nonsense FROM nowhere;"]).open()
     with SqliteStore(tmp_path) as store:
         assert store.read(digest) == b"data"
 
@@ -283,7 +301,7 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
 def test_a_store_opened_for_reading_is_not_migrated(tmp_path: Path) -> None:
     SqliteStore(tmp_path).close()
     with pytest.raises(StoreUnusable) as raised:
-        StoreFile(tmp_path, read_only=True, migrations=[_FIRST, "CREATE TABLE more (x);"]).open()
+        StoreFile(tmp_path, read_only=True, migrations=[*_KNOWN, "CREATE TABLE more (x);"]).open()
     assert "older" in raised.value.message
 
 

@@ -39,7 +39,8 @@ def test_the_examples_of_the_page_are_what_we_write() -> None:
 
 def test_the_page_names_every_table_and_column() -> None:
     connection = sqlite3.connect(":memory:")
-    connection.executescript((Path(sqlite_file.__file__).parent / "migrations" / "0001.sql").read_text())
+    for script in sorted((Path(sqlite_file.__file__).parent / "migrations").glob("*.sql")):
+        connection.executescript(script.read_text())
     names = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     for table in names - {"sqlite_sequence"}:
         columns = [f"`{row[1]}`" for row in connection.execute(f"PRAGMA table_info({table})")]
