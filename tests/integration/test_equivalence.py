@@ -25,7 +25,7 @@ from tests.support.cli import write_image
 from tests.support.cluster import running_cluster
 from vox.settings import Settings, StoreSettings
 
-FAMILY = 12
+FAMILY = 8
 SEQUENTIAL = DynamicExecutionConfig(execution_engine="sequential", reads=False, writes=False)
 
 
