@@ -48,4 +48,7 @@ def test_a_submission_from_another_host_needs_the_certificate_and_a_token(tmp_pa
             assert done.stdout.startswith("volume=")
             assert (tmp_path / "out" / "bright.nii.gz").is_file()
         finally:
+            # Asked, not killed: it has a worker in a session of its own, which it ends.
+            if cluster.coordinator is not None:
+                cluster.coordinator.terminate()
             cluster.close()
