@@ -117,7 +117,10 @@ def otsu(image, m, bins):
     if not values or min(values) == max(values) or not all(map(math.isfinite, values)):
         return np.zeros_like(m)
     low, top = min(values), max(values) + (max(values) - min(values)) / bins / 100
-    width = (F32(top) - F32(low)) / F32(bins)
+    with np.errstate(over="ignore"):
+        width = (F32(top) - F32(low)) / F32(bins)
+    if not math.isfinite(width):
+        return np.zeros_like(m)
     edges = [low + float(F32(i) * width) for i in range(bins)] + [top]
     centres = [(a + b) / 2 for a, b in itertools.pairwise(edges)]
     counts = [sum(a <= v < b for v in values) for a, b in itertools.pairwise(edges)]

@@ -43,8 +43,8 @@ def mean(voxels: Voxels, words: bits.Words) -> float:
 def otsu(voxels: Voxels, words: bits.Words, bins: int) -> bits.Words:
     """Return the voxels of a mask above Otsu's threshold of the mask's histogram.
 
-    Values that are not numbers are never counted and never above. With an infinite value there is no
-    histogram: nothing is above.
+    Values that are not numbers are never counted and never above. With an infinite value, or bins so wide
+    that float32 cannot hold their edges, there is no histogram: nothing is above.
     """
     kept = bits.unpack(words, voxels.shape[2])
     threshold = otsu_threshold(voxels[kept], bins)
@@ -61,6 +61,8 @@ def otsu_threshold(values: Voxels, bins: int) -> np.float32:
     if not math.isfinite(high - low) or low == high:
         return infinite
     edges = _bin_edges(low, high, bins)
+    if not np.isfinite(edges).all():
+        return infinite
     counts = np.bincount(np.searchsorted(edges, numbers, side="right") - 1, minlength=bins)[:bins]
     return np.float32(edges[_best_split(counts, edges) + 1])
 
@@ -71,9 +73,9 @@ def _bin_edges(low: float, high: float, bins: int) -> NDArray[np.float64]:
     ITK reckons the width of a bin in float32; ties between splits are decided by it, so we do the same.
     """
     top = high + (high - low) / bins / 100
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         width = (np.float32(top) - np.float32(low)) / np.float32(bins)
-    edges = low + (np.arange(bins + 1, dtype=np.float32) * width).astype(np.float64)
+        edges = low + (np.arange(bins + 1, dtype=np.float32) * width).astype(np.float64)
     edges[-1] = top
     return edges
 
