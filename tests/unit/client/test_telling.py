@@ -54,7 +54,8 @@ def test_every_error_class_has_an_explanation() -> None:
     def kinds(kind: type[VoxError]) -> list[type[VoxError]]:
         return [kind, *(below for each in kind.__subclasses__() for below in kinds(each))]
 
-    for kind in kinds(VoxError):
+    # Other tests define errors of their own; they are alive in the same process.
+    for kind in (kind for kind in kinds(VoxError) if not kind.__module__.startswith("test")):
         assert explanation(kind.code), kind
     assert not explanation("E9998")
 
