@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections import abc
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from vox.digest import Digest
@@ -151,7 +152,9 @@ def type_of(blob: Buffer) -> Type:
 
 def _head(value: Value) -> bytes:
     if value is None or isinstance(value, bool | int | float | str):
-        return _header(_scalar_kind(value), {"value": value})
+        # `_header(kind, {"value": value})`, written out: every scalar of every plan passes here.
+        head = _scalar_prefix(_scalar_kind(value)) + encode(value)
+        return head + bytes(_padding(len(head)))
     if isinstance(value, Geometry):
         return _header("geometry", _geometry_fields(value))
     if isinstance(value, Sequence | Record):
@@ -191,11 +194,18 @@ def _item(term: Term) -> Item:
     return term
 
 
+@lru_cache(maxsize=8)
+def _scalar_prefix(kind: str) -> bytes:
+    return encode([MAGIC, kind, {"value": None}])[:-1]
+
+
+_SCALAR_KINDS = {bool: "boolean", int: "integer", float: "number", str: "string"}
+
+
 def _scalar_kind(value: bool | int | float | str | None) -> str:
     if value is None:
         return "null"
-    kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
-    return kinds[type(value)]
+    return _SCALAR_KINDS[type(value)]
 
 
 def _header(kind: str, fields: dict[str, Term]) -> bytes:
