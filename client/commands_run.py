@@ -249,23 +249,33 @@ def show_plan(session: Session, request: Request, running: Running, options: Opt
     nodes = document["nodes"]
     for goal in document["goals"]:
         state = "known" if goal.get("known") else "to compute"
-        click.echo(f"{goal['kind']} {goal['label']}: {state}")
-    line = f"{nodes['total']} nodes: {nodes['to_compute']} to compute, {nodes['reused']} reused"
-    if nodes.get("fetchable"):
-        line += f", {nodes['fetchable']} to fetch"
+        counts = f" ({counted(goal['nodes'])})" if goal.get("nodes") else ""
+        click.echo(f"{goal['kind']} {goal['label']}: {state}{counts}")
+    line = f"{nodes['total']} nodes: {counted(nodes)}"
+    estimate = document["estimate"]
+    if estimate["bytes"]:
+        line += f"; {estimate['bytes'] / 1e6:.1f} MB to fetch"
+    if estimate["seconds"]:
+        line += f"; about {estimate['seconds']:.1f} s"
     click.echo(line)
     return 0
 
 
+def counted(nodes: Mapping[str, int]) -> str:
+    """Say what a plan would do with nodes."""
+    line = f"{nodes['to_compute']} to compute, {nodes['reused']} reused"
+    return f"{line}, {nodes['fetchable']} to fetch" if nodes["fetchable"] else line
+
+
 def save_graphs(request: Request, dot: Path | None, graph: Path | None, syntax: Path | None) -> None:
     """Write what VoxLogicA-2's flags ask for."""
-    from client.graphs import plan_document, plan_dot
     from client.saves import write_file
+    from vox.imgql.export import to_dot, to_json
 
     if dot is not None:
-        write_file(dot, [plan_dot(request.plan).encode()])
+        write_file(dot, [to_dot(request.plan).encode()])
     if graph is not None:
-        write_file(graph, [json.dumps(plan_document(request.plan), indent=1).encode()])
+        write_file(graph, [json.dumps(to_json(request.plan), indent=1).encode()])
     if syntax is not None:
         write_file(syntax, [request.printed().encode()])
 

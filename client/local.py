@@ -10,6 +10,7 @@ from vox.digest import Digest, NodeId
 from vox.errors import StoreUnusable, UsageError
 from vox.events import Event
 from vox.plan import Apply, Plan
+from vox.preview import Known, preview
 from vox.settings import state_dir, store_path
 from vox.store.contract import Blob, Store
 
@@ -47,7 +48,17 @@ class LocalEngine:
 
     def plan(self, request: Request, config: DynamicExecutionConfig) -> dict[str, Any]:
         """Return what a submission would do."""
-        return preview(request.plan, self.coordinator.known(request.plan) if config.reads else {})
+        return preview(request.plan, self._known(request.plan) if config.reads else {})
+
+    def _known(self, plan: Plan) -> Mapping[NodeId, Known]:
+        """Return the results to begin with whose blobs are here: nobody else has what this store lost."""
+        known: Mapping[NodeId, Known] = self.coordinator.known(plan)
+        lost = self.store.missing({each.digest for each in known.values()}) if known else set()
+        if lost:
+            # What stands below a lost result has not been asked for.
+            known = self.store.results([name for name, node in plan if isinstance(node, Apply)])
+            lost = self.store.missing({each.digest for each in known.values()})
+        return {name: each for name, each in known.items() if each.digest not in lost}
 
     def events(self, execution: str, after: int = 0) -> Iterator[tuple[int, Event]]:
         """Yield numbered events up to the end."""
@@ -86,42 +97,6 @@ class LocalEngine:
     def close(self) -> None:
         """Let running kernels end, write everything down."""
         self.coordinator.close()
-
-
-def preview(plan: Plan, known: Mapping[NodeId, object]) -> dict[str, Any]:
-    """Return what `vox plan --json` prints: what would be computed, and what is known already."""
-    needed: set[NodeId] = set()
-    stack = [goal.wanted for goal in plan.goals]
-    # The value of a save is a goal's result too: without it, its file alone would not be enough.
-    stack += [goal.node for goal in plan.goals]
-    while stack:
-        name = stack.pop()
-        if name not in needed:
-            needed.add(name)
-            if name not in known:
-                stack.extend(plan.inputs(name))
-    work = [name for name in needed if name not in known and isinstance(plan.nodes[name], Apply)]
-    return {
-        "schema": 1,
-        "nodes": {
-            "total": len(plan),
-            "reused": len(plan) - len(work),
-            "fetchable": 0,
-            "to_compute": len(work),
-        },
-        "goals": [
-            {
-                "kind": goal.kind,
-                "label": goal.label,
-                "node": str(goal.node),
-                "type": str(goal.type),
-                "known": goal.wanted in known,
-            }
-            for goal in plan.goals
-        ],
-        "estimate": {"seconds": None, "bytes": None},
-        "warnings": [item.to_json() for item in plan.warnings if hasattr(item, "to_json")],
-    }
 
 
 def open_engine(settings: Settings) -> LocalEngine:

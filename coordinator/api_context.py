@@ -18,6 +18,7 @@ from coordinator.contract import ExecutionCoordinator, WorkerInfo
 from vox.digest import NodeId
 from vox.errors import ProgramError, UsageError, VoxError
 from vox.plan import Plan
+from vox.preview import Known
 from vox.store.contract import Neighbours, Store
 
 log = logging.getLogger("vox.coordinator")
@@ -37,7 +38,7 @@ class Engine(ExecutionCoordinator, Protocol):
     def plan(self, execution: str) -> Plan:
         """Return the plan of an execution. ExecutionUnknown if nobody knows the name."""
 
-    def known(self, plan: Plan) -> Mapping[NodeId, object]:
+    def known(self, plan: Plan) -> Mapping[NodeId, Known]:
         """Return the results that a submission of `plan` would begin with."""
 
 

@@ -17,8 +17,6 @@ from coordinator.api_context import WATCHERS_MAX, Context, context, to_event_lin
 from coordinator.api_documents import (
     GRAPH_NODES_MAX,
     execution_document,
-    plan_document,
-    plan_dot,
     preview_document,
     summary_document,
 )
@@ -27,7 +25,10 @@ from coordinator.contract import ExecutionProgress, ExecutionResult, GoalResult
 from vox.digest import Digest
 from vox.errors import ClusterError, UsageError
 from vox.events import to_json
-from vox.plan import Plan, Source
+from vox.imgql.export import to_dot
+from vox.imgql.export import to_json as plan_to_json
+from vox.plan import Source
+from vox.preview import outline, warnings
 
 router = APIRouter(tags=["executions"])
 
@@ -70,7 +71,7 @@ def submit(request: Request, body: Submission) -> Response:
     here = context(request)
     plan = body.plan()
     if body.dry_run:
-        return _preview(here, plan)
+        return JSONResponse(preview_document(here, plan, reads=body.config.reads))
     absent = here.store.missing([node.digest for _, node in plan if isinstance(node, Source)])
     if absent:
         absent -= here.neighbours.fetch(absent)
@@ -78,7 +79,7 @@ def submit(request: Request, body: Submission) -> Response:
         raise SourcesMissing(sorted(absent))
     execution = here.engine.submit(plan, body.config.value())
     document = execution_document(here, here.engine.get_progress(execution))
-    document["warnings"] = preview_document(plan, {})["warnings"]
+    document["warnings"] = warnings(plan)
     location = f"{request.url.path.rsplit('/', 1)[0]}/executions/{quote(execution)}"
     return JSONResponse(document, 201, headers={"Location": location})
 
@@ -92,16 +93,13 @@ def execute_dynamic(request: Request, body: DynamicSubmission) -> Response:
 @router.post("/check")
 def check(body: Submission) -> dict[str, Any]:
     """Parse and type-check a program; every finding comes back at once."""
-    plan = body.plan()
-    document = preview_document(plan, {})
-    return {"schema": 1, "goals": document["goals"], "warnings": document["warnings"]}
+    return outline(body.plan())
 
 
 @router.post("/plan")
 def preview(request: Request, body: Submission) -> Response:
     """Tell what would be computed and what is known."""
-    here = context(request)
-    return _preview(here, body.plan())
+    return JSONResponse(preview_document(context(request), body.plan(), reads=body.config.reads))
 
 
 @router.get("/executions")
@@ -146,8 +144,8 @@ def plan(request: Request, execution: str, format: str = Query("json", pattern="
     if len(found) > GRAPH_NODES_MAX:
         raise UsageError(f"a plan of {len(found)} nodes is too large to draw")
     if format == "dot":
-        return PlainTextResponse(plan_dot(found), media_type="text/vnd.graphviz")
-    return JSONResponse(plan_document(found))
+        return PlainTextResponse(to_dot(found), media_type="text/vnd.graphviz")
+    return JSONResponse(plan_to_json(found))
 
 
 @router.get("/executions/{execution}/goals/{label:path}")
@@ -159,10 +157,6 @@ def goal(request: Request, execution: str, label: str) -> Response:
         if found.label == label:
             return _goal_response(request, here, found, entry)
     raise GoalUnknown(f"execution {execution} has no goal {label[:200]!r}")
-
-
-def _preview(here: Context, plan: Plan) -> Response:
-    return JSONResponse(preview_document(plan, here.engine.known(plan)))
 
 
 def _moment(here: Context, execution: str) -> ExecutionProgress | ExecutionResult:

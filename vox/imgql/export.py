@@ -1,15 +1,18 @@
 """Plans for other programs: Graphviz's language and JSON, in the layout of VoxLogicA 2's exports.
 
-The same plan gives the same text, byte for byte.
+The same plan gives the same text, byte for byte. `from_json` reads a plan back: names, shape, places.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
+from vox.digest import Digest, NodeId
 from vox.encoding import Term
-from vox.plan import Apply, Constant, Node, Plan
+from vox.errors import Span
+from vox.plan import Apply, Constant, Goal, Node, Plan, Source, Type
 
 
 def to_dot(plan: Plan) -> str:
@@ -37,9 +40,56 @@ def to_json(plan: Plan) -> dict[str, Any]:
     goals = [
         {"operation": goal.kind, "id": str(goal.node), "name": goal.label, "type": str(goal.type)}
         | ({"file": str(goal.file)} if goal.file is not None else {})
+        | {"span": goal.span.to_json()}
         for goal in plan.goals
     ]
     return {"schema": 1, "nodes": nodes, "goals": goals}
+
+
+def from_json(document: Mapping[str, Any]) -> Plan:
+    """Read `to_json`'s form. Values that JSON has no word for stay texts; names are as they were.
+
+    Raises
+    ------
+    ValueError
+        If it is not one.
+    """
+    try:
+        nodes: dict[NodeId, Node] = {}
+        origins, types = dict[NodeId, Span](), dict[NodeId, Type]()
+        for row in document["nodes"]:
+            name = NodeId.parse(row["id"])
+            nodes[name] = _node(row)
+            if "span" in row:
+                origins[name] = Span(**row["span"])
+            if "output_kind" in row:
+                types[name] = Type(row["output_kind"])
+        goals = tuple(_goal(row) for row in document["goals"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a plan: {error}") from error
+    return Plan(nodes, goals, origins, types)
+
+
+def _node(row: Mapping[str, Any]) -> Node:
+    if row["type"] == "constant":
+        return Constant(row["value"])
+    if row["type"] == "source":
+        return Source(Digest.parse(row["digest"]))
+    arguments = row["arguments"]
+    inputs = tuple(NodeId.parse(arguments[str(number)]) for number in range(len(arguments)))
+    return Apply(str(row["operator"]), inputs, tuple(row["attrs"].items()))
+
+
+def _goal(row: Mapping[str, Any]) -> Goal:
+    file = NodeId.parse(row["file"]) if "file" in row else None
+    return Goal(
+        row["operation"],
+        str(row["name"]),
+        NodeId.parse(row["id"]),
+        Span(**row["span"]),
+        Type(row["type"]),
+        file,
+    )
 
 
 def _fields(node: Node) -> dict[str, Any]:

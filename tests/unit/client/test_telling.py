@@ -8,8 +8,6 @@ import re
 import pytest
 
 from client.explanations import explanation
-from client.graphs import plan_document, plan_dot
-from client.local import preview
 from client.options import parse_setting
 from client.problems import ToldError
 from client.remote import Address, RemoteEngine, parse_events
@@ -79,33 +77,6 @@ def test_a_tally_counts_each_way_a_node_can_end() -> None:
     for how in How:
         tally.see(NodeDone("x", NodeId.of(how.encode()), "o", Digest.of(b""), 1, how, "w", 1))
     assert (tally.computed, tally.reused, tally.fetched, tally.done) == (1, 2, 1, 4)
-
-
-def test_graphs_name_every_node_once_and_inputs_first() -> None:
-    plan = small_plan()
-    dot = plan_dot(plan)
-    assert dot.startswith("digraph {")
-    assert dot.count(" [label=") == 4
-    assert dot.count("->") == 4
-    assert r"a\"b.nii" in dot
-    document = plan_document(plan)
-    assert [node["type"] for node in document["nodes"]] == ["constant", "source", "operation", "operation"]
-    assert document["nodes"][2]["arguments"] == {
-        "0": document["nodes"][1]["id"],
-        "1": document["nodes"][0]["id"],
-    }
-    assert document["nodes"][3]["attrs"] == {"format": ".nii"}
-
-
-def test_a_preview_stops_at_what_is_known() -> None:
-    plan = small_plan()
-    (goal,) = plan.goals
-    assert preview(plan, {})["nodes"] == {"total": 4, "reused": 2, "fetchable": 0, "to_compute": 2}
-    assert preview(plan, {goal.node: 1})["nodes"]["to_compute"] == 1
-    assert goal.file is not None
-    known = preview(plan, {goal.node: 1, goal.file: 1})
-    assert known["nodes"]["to_compute"] == 0
-    assert known["goals"][0]["known"] is True
 
 
 def test_server_sent_events_are_read_and_strangers_passed_over() -> None:

@@ -7,7 +7,6 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from coordinator.api_documents import plan_document, plan_dot, preview_document
 from coordinator.api_models import ConfigModel, DynamicSubmission, SourceModel, Submission, parse_digest
 from coordinator.contract import DynamicExecutionConfig
 from tests.support.cluster import image_source
@@ -94,27 +93,3 @@ def test_a_digest_is_read_with_and_without_its_prefix() -> None:
     for wrong in ("", "blob:", digits[:-1], f"node:{digits}", digits.upper(), "../" + digits):
         with pytest.raises(UsageError):
             parse_digest(wrong)
-
-
-def test_a_preview_counts_what_is_left_to_compute() -> None:
-    plan = submission().plan()
-    nothing = preview_document(plan, {})
-    work = sum(isinstance(node, Apply) for _, node in plan)
-    assert nothing["nodes"]["to_compute"] == work
-    known = {name: None for goal in plan.goals for name in (goal.wanted, goal.node)}
-    everything = preview_document(plan, known)
-    assert everything["nodes"] == {"total": len(plan), "reused": len(plan), "fetchable": 0, "to_compute": 0}
-
-
-def test_a_plan_is_written_as_json_and_as_a_graph() -> None:
-    plan = submission().plan()
-    document = json.loads(json.dumps(plan_document(plan), allow_nan=False))
-    assert [node["node"] for node in document["nodes"]] == [str(name) for name, _ in plan]
-    dot = plan_dot(plan)
-    edges = sum(len(plan.inputs(name)) for name, _ in plan) + len(plan.goals)
-    assert dot.count(" -> ") == edges
-
-
-def test_quotes_in_labels_do_not_end_a_graph_s_strings() -> None:
-    plan = submission(program='print "a" "quo"').plan()
-    assert '\\"' in plan_dot(plan) or "\"'quo'\"" in plan_dot(plan)

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from tests.support.imgql import plan_of
-from vox.imgql.export import to_dot, to_json
+from vox.imgql.export import from_json, to_dot, to_json
 from vox.imgql.show import show_value, v1_number
 
 
@@ -65,3 +65,13 @@ def test_the_dot_export_quotes_whatever_a_program_holds() -> None:
     assert dot.startswith("digraph {\n")
     assert dot.endswith("}\n")
     assert all(line.startswith("  ") for line in dot.splitlines()[1:-1])
+
+
+def test_an_exported_plan_is_read_back_with_names_shape_and_places() -> None:
+    plan = plan_of(TEXT)
+    again = from_json(json.loads(json.dumps(to_json(plan))))
+    assert list(again.nodes) == list(plan.nodes)
+    assert all(again.inputs(name) == plan.inputs(name) for name in plan.nodes)
+    assert (again.goals, again.origins, again.types) == (plan.goals, plan.origins, plan.types)
+    with pytest.raises(ValueError, match="not a plan"):
+        from_json({"nodes": [{}]})
