@@ -16,53 +16,6 @@ from vox.errors import StoreError, UsageError, VoxError
 _PATH = click.Path(path_type=Path)
 
 
-@click.group()
-def store() -> None:
-    """Look at the store of this machine."""
-
-
-@store.command("stats", epilog="Example: vox store stats --json")
-@common(coordinator=False)
-def store_stats(options: Options) -> int:
-    """Count what the store holds."""
-    from dataclasses import asdict
-
-    from client.engines import open_store
-
-    shelf = open_store(options.settings())
-    try:
-        stats = shelf.stats()
-    finally:
-        shelf.close()
-    if options.json:
-        emit({"schema": 1, **asdict(stats)})
-    else:
-        click.echo(f"{stats.path} ({stats.backend})")
-        click.echo(f"{stats.blobs} blobs, {stats.results} results")
-        click.echo(f"{stats.blob_bytes / 1e6:.1f} MB of values in {stats.disk_bytes / 1e6:.1f} MB of disk")
-    return 0
-
-
-@store.command("check", epilog="Example: vox store check")
-@common(coordinator=False)
-def store_check(options: Options) -> int:
-    """Read every blob; set the damaged ones aside. They are computed or fetched again when needed."""
-    from client.engines import open_store
-
-    shelf = open_store(options.settings())
-    try:
-        damaged = shelf.check()
-    finally:
-        shelf.close()
-    if options.json:
-        emit({"schema": 1, "corrupt": [str(digest) for digest in damaged]})
-    else:
-        for digest in damaged:
-            click.echo(f"{digest} was damaged and is set aside")
-        click.echo("every blob is what its name says" if not damaged else f"{len(damaged)} damaged", err=True)
-    return 1 if damaged else 0
-
-
 @click.command(epilog="Example: vox operators percentiles")
 @click.argument("name", required=False)
 @common(coordinator=False)

@@ -51,8 +51,8 @@ def submit(program: Path, dry_run: bool, running: Running, options: Options) -> 
 @click.option("--execution-engine", type=click.Choice(["dynamic", "sequential"]), help="How nodes are run.")
 @click.option(
     "--storage-backend",
-    type=click.Choice(["sqlite", "memory", "filesystem", "hybrid"]),
-    help="Where results are kept; filesystem and hybrid come in a later version.",
+    metavar="NAME",
+    help="Where results are kept: sqlite, hybrid, filesystem, memory, tiered, or a plugin's.",
 )
 @click.option("--progress", is_flag=True, help="Show progress even when stderr is not a terminal or with -q.")
 @click.option("--save-task-graph-as-dot", "dot", type=click.Path(path_type=Path), metavar="FILE")

@@ -174,15 +174,11 @@ def embedded(
 ) -> EmbeddedEngine:
     """Return an engine over the store in the folder `store_path`; None keeps everything in memory."""
     settings = settings or Settings()
-    store: Store
-    if store_path is None:
-        from vox.store.memory import MemoryStore
+    from vox.store import open_store
+    from vox.store.backends import options_of
 
-        store = MemoryStore()
-    else:
-        from vox.store.sqlite import SqliteStore
-
-        store = SqliteStore(store_path)
+    backend = "memory" if store_path is None else settings.store.backend
+    store = open_store(backend, store_path, options_of(settings.store))
     return EmbeddedEngine(
         store,
         threads=settings.engine.threads,

@@ -12,7 +12,7 @@ from client.remote import Address, RemoteEngine
 from client.session import Session
 from vox import runfile
 from vox import settings as settings_module
-from vox.errors import CoordinatorUnreachable, SettingsError, StoreError, UsageError
+from vox.errors import CoordinatorUnreachable, SettingsError, StoreError
 from vox.settings import Settings, store_path
 
 if TYPE_CHECKING:
@@ -69,11 +69,6 @@ def open_session(settings: Settings, url: str | None = None) -> Session:
 
 def open_local(settings: Settings) -> Session:
     """Return a session with an engine in this process."""
-    if settings.store.backend not in ("sqlite", "memory"):
-        raise UsageError(
-            f"the storage backend `{settings.store.backend}` is not available in this version",
-            hint="use sqlite, or memory",
-        )
     from client.local import open_engine
 
     engine = open_engine(settings)
@@ -96,13 +91,11 @@ def close_shared() -> None:
 
 def open_store(settings: Settings, *, read_only: bool = False) -> Store:
     """Return this machine's store."""
-    if settings.store.backend == "memory":
-        from vox.store.memory import MemoryStore
+    from vox.store import open_store as open_backend
+    from vox.store.backends import options_of
 
-        return MemoryStore()
-    from vox.store.sqlite import SqliteStore
-
-    return SqliteStore(store_path(settings), read_only=read_only)
+    options = options_of(settings.store, read_only=read_only)
+    return open_backend(settings.store.backend, store_path(settings), options)
 
 
 def open_facts(settings: Settings) -> Store | None:

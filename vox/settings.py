@@ -34,11 +34,21 @@ class EngineSettings:
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """Where results are kept. An empty `path` is the user's data folder."""
+    """Where results are kept, and how. An empty `path` is the user's data folder; a quota of 0 is none.
+
+    `compression` is auto, off, or a level of zstd; `key` is `file:PATH`, `phrase:WORDS` or `prompt` and makes
+    a new store an encrypted one; `persist` is all, adaptive or goals; `shared` is read by the tiered backend.
+    """
 
     backend: str = "sqlite"
     path: str = ""
     cache_bytes: int = 512 * 10**6
+    quota_bytes: int = 0
+    compression: str = "auto"
+    key: str = ""
+    audit: bool = False
+    persist: str = "all"
+    shared: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,17 +125,18 @@ def test_both_engines_and_both_stores_of_run_give_the_same(shell: Shell) -> None
             ["--execution-engine", "dynamic", "--no-cache"],
             ["--storage-backend", "memory"],
             ["--storage-backend", "sqlite"],
+            ["--storage-backend", "hybrid"],
+            ["--storage-backend", "tiered"],
         )
     ]
     assert all(each == digests[0] for each in digests)
 
 
 def test_what_is_not_available_yet_is_said(shell: Shell) -> None:
-    for backend in ("filesystem", "hybrid"):
-        done = shell.vox("run", "p.imgql", "--storage-backend", backend)
-        assert done.returncode == 2
-        assert "error[E0101]" in done.stderr
-        assert backend in done.stderr
+    done = shell.vox("run", "p.imgql", "--storage-backend", "cloud")
+    assert done.returncode == 2
+    assert "error[E0101]" in done.stderr
+    assert "cloud" in done.stderr
     assert shell.vox("run", "p.imgql", "--persist", "all").returncode == 2
 
 

@@ -14,9 +14,11 @@ from tests.support.peers import served_over_grpc
 from vox.attest import Attestation, Signer, Statement
 from vox.digest import ActionId, Digest, NodeId
 from vox.store.contract import Blob, Shelf, Store
+from vox.store.filesystem import FilesystemStore
 from vox.store.hybrid import HybridStore
 from vox.store.memory import MemoryStore
 from vox.store.sqlite import SqliteStore
+from vox.store.tiered import LocalOver, MemoryOver
 
 MIB = 1 << 20
 
@@ -36,10 +38,20 @@ def itself(store: Store, folder: Path) -> Iterator[Shelf]:
 
 SECRET = b"file:" + bytes(32)
 
+
+def local_over_shared(folder: Path) -> Store:
+    FilesystemStore(folder / "shared").close()
+    return LocalOver(HybridStore(folder / "local"), FilesystemStore(folder / "shared", read_only=True))
+
+
 STORES: dict[str, Maker] = {
     "memory": Maker(lambda folder: MemoryStore(), durable=False),
     "sqlite": Maker(SqliteStore, durable=True),
     "hybrid": Maker(HybridStore, durable=True),
+    "filesystem": Maker(FilesystemStore, durable=True),
+    "encrypted filesystem": Maker(lambda folder: FilesystemStore(folder, secret=SECRET), durable=True),
+    "memory over sqlite": Maker(lambda folder: MemoryOver(SqliteStore(folder)), durable=True),
+    "a local over a shared one": Maker(local_over_shared, durable=True),
     "encrypted sqlite": Maker(lambda folder: SqliteStore(folder, secret=SECRET), durable=True),
     "encrypted hybrid": Maker(lambda folder: HybridStore(folder, secret=SECRET), durable=True),
     "sqlite with a quota": Maker(lambda folder: SqliteStore(folder, quota_bytes=1 << 30), durable=True),

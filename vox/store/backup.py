@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from vox.errors import StoreUnusable
 from vox.store.files import BlobFiles, flush_folder
+from vox.store.journal import Journal
 from vox.store.keyring import KEYS_FILE
 from vox.store.sqlite_file import FILE_NAME, StoreFile
 
@@ -21,29 +23,48 @@ def back_up_sqlite(store: StoreFile, files: BlobFiles, target: Path) -> None:
     The database comes first: files are never changed, so those it names are the right ones. One that is
     deleted while they are copied is missing in the copy, as it is in the store.
     """
+    with _whole_or_not(target) as partial:
+        store.backup(partial / FILE_NAME)
+        _copy_files(store.folder, files, partial)
+
+
+def back_up_files(journal: Journal, files: BlobFiles, target: Path) -> None:
+    """The same for a store of plain files: the journal first, then every file."""
+    with _whole_or_not(target) as partial:
+        with journal.lock, journal.exclusive():
+            _copy(journal.path, partial / "journal")
+        _copy_files(journal.path.parent, files, partial)
+
+
+@contextmanager
+def _whole_or_not(target: Path) -> Iterator[Path]:
     if target.exists():
         raise StoreUnusable(f"{target} is there already", hint=_ELSEWHERE)
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        store.backup(partial / FILE_NAME)
-        if (store.folder / KEYS_FILE).exists():
-            shutil.copy2(store.folder / KEYS_FILE, partial / KEYS_FILE)
-        copied: set[Path] = set()
-        for digest in files.names():
-            source = files.path(digest)
-            goal = partial / source.relative_to(store.folder)
-            goal.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(FileNotFoundError):
-                _copy(source, goal)
-                copied.add(goal.parent)
-        for folder in (*copied, partial):
-            flush_folder(folder)
+        yield partial
+        flush_folder(partial)
         partial.replace(target)
         flush_folder(target.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _copy_files(folder: Path, files: BlobFiles, partial: Path) -> None:
+    if (folder / KEYS_FILE).exists():
+        _copy(folder / KEYS_FILE, partial / KEYS_FILE)
+    copied: set[Path] = set()
+    for digest in files.names():
+        source = files.path(digest)
+        goal = partial / source.relative_to(folder)
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            _copy(source, goal)
+            copied.add(goal.parent)
+    for each in copied:
+        flush_folder(each)
 
 
 def restore(backup: Path, folder: Path) -> Path | None:

@@ -77,11 +77,17 @@ class Keys:
 def read_secret(text: str) -> bytes:
     """Return the secret of a setting: what the key file `file:PATH` holds, or what stands after `phrase:`.
 
+    `prompt` asks for a pass phrase on the terminal.
+
     Raises
     ------
     StoreLocked
         If the file cannot be read or is too short to be a key.
     """
+    if text == "prompt":
+        from getpass import getpass
+
+        text = "phrase:" + getpass("pass phrase of the store: ")
     way, _, rest = text.partition(":")
     if way == "phrase" and rest:
         return b"phrase:" + rest.encode()

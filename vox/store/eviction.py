@@ -54,32 +54,49 @@ def worth(held: Held, recipes: Recipes) -> float:
 
 
 def recomputable(here: Collection[Digest], gone: Collection[Digest], recipes: Recipes) -> set[Digest]:
-    """Return the blobs that can be computed again from what is here, was never here, or can be itself.
+    """Return what can be computed again from what was never here, or is here and stays.
 
-    `gone` are blobs that were here once.
+    What is here and cannot be computed stays. `gone` are blobs that were here once.
     """
-    stays = {digest for digest in here if digest not in recipes}
-    possible: set[Digest] = set()
+    reach = _Reach(gone, recipes)
+    reach.found(digest for digest in here if digest not in recipes)
+    stays: set[Digest] = set()
+    while left := [d for d in here if d in recipes and d not in reach.founded]:
+        # No claim brings these back; where claims only explain each other in a circle, one has to stay.
+        known = {*here, *reach.founded}
+        hopeless = [d for d in left if not any(known.issuperset(way.inputs) for way in recipes[d])]
+        new = hopeless or [min(left)]
+        stays.update(new)
+        reach.found(new)
+    return {digest for digest in reach.founded if digest in recipes} - stays
 
-    def founded(digest: Digest) -> bool:
-        return digest in possible or digest in stays or (digest not in recipes and digest not in gone)
 
-    users: dict[Digest, list[tuple[Digest, Recipe]]] = {}
-    ready: list[Digest] = []
-    for output, ways in recipes.items():
-        for recipe in ways:
-            for name in recipe.inputs:
-                users.setdefault(name, []).append((output, recipe))
-            if all(founded(name) for name in recipe.inputs):
-                ready.append(output)
-    while ready:
-        output = ready.pop()
-        if output not in possible:
-            possible.add(output)
-            for user, recipe in users.get(output, ()):
-                if user not in possible and all(founded(name) for name in recipe.inputs):
-                    ready.append(user)
-    return possible
+class _Reach:
+    """What can be had, growing."""
+
+    def __init__(self, gone: Collection[Digest], recipes: Recipes) -> None:
+        self.founded: set[Digest] = set()
+        self._users: dict[Digest, list[tuple[Digest, Recipe]]] = {}
+        inputs: dict[Digest, None] = {}
+        ready = []
+        for output, ways in recipes.items():
+            for recipe in ways:
+                inputs.update(dict.fromkeys(recipe.inputs))
+                if not recipe.inputs:
+                    ready.append(output)
+                for name in recipe.inputs:
+                    self._users.setdefault(name, []).append((output, recipe))
+        self.found(ready)
+        self.found(name for name in inputs if name not in recipes and name not in gone)
+
+    def found(self, digests: Iterable[Digest]) -> None:
+        todo = list(digests)
+        while todo:
+            digest = todo.pop()
+            if digest not in self.founded:
+                self.founded.add(digest)
+                users = self._users.get(digest, ())
+                todo += [output for output, way in users if self.founded.issuperset(way.inputs)]
 
 
 @dataclass(frozen=True, slots=True)

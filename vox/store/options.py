@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from vox.clock import Clock, SystemClock
 
@@ -27,6 +28,8 @@ class StoreOptions:
         What opens an encrypted store, and makes a new one encrypted (vox.store.encryption).
     audit
         Whether reads and writes are in the audit log. Deletions and everything like them always are.
+    shared
+        Where a store lies that several machines read; only `tiered` looks there.
     """
 
     read_only: bool = False
@@ -35,4 +38,5 @@ class StoreOptions:
     level: int | None = None
     secret: bytes | None = field(default=None, repr=False)
     audit: bool = False
+    shared: Path | None = None
     clock: Clock = field(default_factory=SystemClock)

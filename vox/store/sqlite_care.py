@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from vox.attest import Attestation
 from vox.digest import ActionId, Digest, NodeId
 from vox.errors import BlobCorrupt, BlobMissing, UsageError
 from vox.store import audit as log
@@ -78,6 +79,17 @@ class Care(SqliteBase):
                 return
             for last, digest in batch:  # noqa: B007
                 yield digest
+
+    def claims(self) -> Iterator[Attestation]:
+        """Yield every claim in the order of their coming."""
+        last = 0
+        while True:
+            with self._reader() as connection:
+                batch = rows.claims_after(connection, last)
+            if not batch:
+                return
+            for last, claim in batch:  # noqa: B007
+                yield claim
 
     def read(self, digest: Digest) -> Buffer:
         """Return a whole blob, verified against its name; BlobMissing or BlobCorrupt otherwise."""
@@ -247,19 +259,24 @@ class Care(SqliteBase):
         with self._reader() as connection:
             return rows.marks(connection)
 
-    def roll_back(self, name: str) -> int:
+    def roll_back(self, name: str, until: str = "") -> int:
         """Take back every claim since a mark, and let nodes have their results of then; return how many.
+
+        With a second mark `until`, only the claims between the two. What was computed from their outputs
+        stays: it is said of those bytes, whoever made them.
 
         Raises
         ------
         UsageError
             If there is no such mark.
         """
-        if name not in self.marks():
+        marks = self.marks()
+        if name not in marks:
             raise UsageError(f"the store has no mark {name!r}", hint="`vox store rollback --list` names them")
-        last, at_s = self.marks()[name][0], int(self.options.clock.now())
+        after, at_s = marks[name][0], int(self.options.clock.now())
+        last = marks[until][0] if until in marks else None
         return self._write_and_note(
-            lambda connection: keeping.roll_back(connection, name, last, at_s), "rollback", [name]
+            lambda connection: keeping.roll_back(connection, name, after, last, at_s), "rollback", [name]
         )
 
     # The audit log -----------------------------------------------------------------------------
@@ -311,6 +328,7 @@ class Care(SqliteBase):
         deed = self._deed(verb, names)
 
         def both(connection: sqlite3.Connection) -> T:
+            self._write_notes(connection)
             result = work(connection)
             keeping.write_audit(connection, [deed])
             return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from vox.attest import Attestation
 from vox.digest import Digest
 from vox.store import audit, eviction
 from vox.store import sqlite_rows as rows
@@ -178,36 +179,39 @@ def mark(connection: sqlite3.Connection, name: str, at_s: int) -> None:
     )
 
 
-def roll_back(connection: sqlite3.Connection, name: str, last: int, at_s: int) -> int:
-    """Take back every claim after `last`, and let each node have its result of then; return how many claims.
+def roll_back(connection: sqlite3.Connection, name: str, after: int, last: int | None, at_s: int) -> int:
+    """Take back the claims after one and up to another; return how many.
 
-    Blobs stay: whoever collects sweeps those that nothing names any more.
+    Each node then has the result that the first of its other claims says. Blobs stay: whoever collects sweeps
+    those that nothing names any more.
     """
-    parameters = {"last": last, "name": name, "at_s": at_s}
+    newest = connection.execute("SELECT coalesce(max(id), 0) FROM attestations").fetchone()[0]
+    span = {"after": after, "last": newest if last is None else last, "name": name, "at_s": at_s}
     taken = connection.execute(
         "INSERT INTO withdrawn SELECT id, action, node, output, issuer, body, :name, :at_s"
-        " FROM attestations WHERE id > :last",
-        parameters,
+        " FROM attestations WHERE id > :after AND id <= :last",
+        span,
     ).rowcount
-    connection.execute(
-        "DELETE FROM results WHERE node IN (SELECT node FROM attestations WHERE id > :last)", parameters
-    )
-    earlier = connection.execute(
-        "SELECT node, action, output, min(id), body FROM attestations WHERE id <= :last"
-        " AND node IN (SELECT node FROM attestations WHERE id > :last) GROUP BY node",
-        parameters,
+    left = connection.execute(
+        "SELECT node, action, output, min(id), body FROM attestations"
+        " WHERE NOT (id > :after AND id <= :last) AND node IN"
+        " (SELECT node FROM attestations WHERE id > :after AND id <= :last) GROUP BY node",
+        span,
     ).fetchall()
-    from vox.attest import Attestation
-
+    connection.execute(
+        "DELETE FROM results WHERE node IN (SELECT node FROM attestations WHERE id > :after AND id <= :last)",
+        span,
+    )
+    connection.execute("DELETE FROM attestations WHERE id > :after AND id <= :last", span)
     connection.executemany(
         "INSERT INTO results (node, action, output, size, claim) VALUES (?, ?, ?, ?, ?)",
         [
             (node, action, output, Attestation.from_bytes(body).statement.size, number)
-            for node, action, output, number, body in earlier
+            for node, action, output, number, body in left
         ],
     )
-    connection.execute("DELETE FROM attestations WHERE id > :last", parameters)
-    connection.execute("UPDATE marks SET claim = :last WHERE claim > :last", parameters)
+    # Ids are given anew from the highest that is left: no mark may lie beyond it.
+    connection.execute("UPDATE marks SET claim = min(claim, (SELECT coalesce(max(id), 0) FROM attestations))")
     return taken
 
 

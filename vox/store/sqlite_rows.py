@@ -81,6 +81,15 @@ def blobs_after(connection: sqlite3.Connection, blob: int) -> list[tuple[int, Di
     return [(number, Digest(name)) for number, name in connection.execute(query, (blob, _SCAN_ROWS))]
 
 
+def claims_after(connection: sqlite3.Connection, claim: int) -> list[tuple[int, Attestation]]:
+    """Return the next ids and claims, oldest first."""
+    query = "SELECT id, body FROM attestations WHERE id > ? ORDER BY id LIMIT ?"
+    return [
+        (number, Attestation.from_bytes(body))
+        for number, body in connection.execute(query, (claim, _SCAN_ROWS))
+    ]
+
+
 def results(connection: sqlite3.Connection, nodes: set[NodeId]) -> dict[NodeId, Result]:
     """Return the results of `nodes`."""
     found = {}
