@@ -292,8 +292,8 @@ def test_the_plan_comes_as_json_and_as_a_graph(here: Cluster, finished: dict[str
     assert len(plan["nodes"]) == finished["nodes"]["total"]
     seen: set[str] = set()
     for node in plan["nodes"]:
-        assert set(node.get("inputs", ())) <= seen
-        seen.add(node["node"])
+        assert set(node.get("arguments", {}).values()) <= seen
+        seen.add(node["id"])
     dot = here.call_raw("GET", path + "?format=dot")[2].decode()
     assert dot.startswith("digraph")
     assert_problem(here.call_raw("GET", path + "?format=svg"), 400, "E0101")
