@@ -294,7 +294,10 @@ class Scheduler:
         assert len(known) == len(outside)
         peers = self._addresses(outside.values(), fragment.worker)
         reads = config.reads and not fragment.records[0].forced
-        return Fragment(fragment.name, tuple(nodes.items()), known, peers, reads, config.writes)
+        seed = fragment.records[0]
+        # Looked up when the plan was taken, in the same store: nobody has to ask again.
+        shared = not self.workers[fragment.worker].info.peer and not (seed.attempts or seed.forced)
+        return Fragment(fragment.name, tuple(nodes.items()), known, peers, reads, config.writes, shared)
 
     def _addresses(self, records: Iterable[NodeRecord], asking: str = "") -> tuple[str, ...]:
         """Return where the blobs of `records` are likely to be; for a worker that asks, not itself."""

@@ -40,6 +40,8 @@ class Fragment:
         Addresses (`host:port`) where the blobs in `known` are likely to be.
     reads, writes
         Whether caches may be read (else everything is computed) and results kept for later executions.
+    shared
+        The worker's store is the coordinator's, where the nodes have just been looked up: none is known.
     """
 
     name: str
@@ -48,18 +50,19 @@ class Fragment:
     peers: tuple[str, ...] = ()
     reads: bool = True
     writes: bool = True
+    shared: bool = False
 
     def to_bytes(self) -> bytes:
         """Return the form that travels."""
         nodes: list[Term] = [[name.sha256, _node_term(node)] for name, node in self.nodes]
         known: list[Term] = [[name.sha256, digest.sha256] for name, digest in self.known.items()]
-        return encode([self.name, nodes, known, list(self.peers), self.reads, self.writes])
+        return encode([self.name, nodes, known, list(self.peers), self.reads, self.writes, self.shared])
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Fragment:
         """Read `to_bytes`' form."""
         term: Any = decode(data)
-        name, nodes, known, peers, reads, writes = term
+        name, nodes, known, peers, reads, writes, shared = term
         return cls(
             name,
             tuple((NodeId(n), _node_from_term(t)) for n, t in nodes),
@@ -67,12 +70,13 @@ class Fragment:
             tuple(peers),
             reads,
             writes,
+            shared,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A node has a result. `attestation` is None only for constants."""
+    """A node has a result. `attestation` is None for constants."""
 
     node: NodeId
     digest: Digest

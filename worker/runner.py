@@ -4,7 +4,8 @@ Caches
 ------
 With `reads` a node's result is taken, in this order, from the own store by NodeId, from the neighbours by
 NodeId, and from the own store by ActionId (other node, same inputs: early cutoff). Without, every node is
-computed, and only blobs that other nodes of the execution made are read.
+computed, and only blobs that other nodes of the execution made are read. Operators on scalars that have
+shown to cost less than a look-up are run first and looked up afterwards, many at a time (worker.kernels).
 
 Without `writes` blobs still go to the store, because other workers and the client need them, but no claim is
 recorded: no later execution finds them, and collecting sweeps them away.
@@ -15,28 +16,27 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from hashlib import sha256
 
-from vox.attest import Attestation, Signer, Statement
+from vox.attest import Attestation, Signer
 from vox.clock import Clock, SystemClock
 from vox.digest import ActionId, Digest, NodeId
+from vox.encoding import Term
 from vox.errors import BlobCorrupt, BlobMissing, VoxError
 from vox.fragment import Done, Failed, Fragment, How, Lost, Outcome, Report
-from vox.operators.apply import apply, find
+from vox.operators.apply import apply
 from vox.operators.catalogue import CATALOGUE
 from vox.operators.codec import CodecError, canonical, decode_value, digest_of, encode_value
-from vox.operators.registry import Operator, Registry
+from vox.operators.registry import Registry
 from vox.operators.values import Value
 from vox.plan import Apply, Constant, Node, action_id
 from vox.store.contract import Blob, Neighbours, Nobody, Store
 from worker.cache import ValueCache
-from worker.environment import environment
+from worker.keeping import Keeper, Waiting, believable
+from worker.kernels import LIGHT_SAMPLE, Kernels
 
 CACHE_BYTES = 512 * 10**6
-# What a crash may cost: results wait for the disk no longer, and no more of them, than this.
-_WAIT_MS_MAX = 50
-_WAIT_BYTES_MAX = 4 << 20
-_WAIT_NODES_MAX = 512
 # Actions whose claim is remembered: thousands of nodes may be one action, with a claim for each in the store.
 _BELIEVED_MAX = 20_000
 
@@ -72,6 +72,7 @@ class Runner:
         self.neighbours = neighbours or Nobody()
         self.catalogue = catalogue
         self.cache = ValueCache(cache_bytes)
+        self.kernels = Kernels(catalogue)
         self.clock = clock or SystemClock()
         self.believed: dict[ActionId, Attestation] = {}
         self._threads = threads
@@ -110,16 +111,6 @@ class Runner:
             yield
 
 
-@dataclass(slots=True)
-class _Waiting:
-    """A result on its way to the disk."""
-
-    name: NodeId
-    statement: Statement
-    blob: Blob | None
-    how: How
-
-
 class _Run:
     """One fragment."""
 
@@ -133,15 +124,13 @@ class _Run:
         self.found: dict[NodeId, Done] = {}
         # Constants, and results that are not in the store yet.
         self.values: dict[Digest, tuple[Value]] = {}
-        self.waiting: list[_Waiting] = []
-        self.waiting_bytes = 0
-        self.waiting_ms = 0
+        self.keeper = Keeper(runner, fragment)
         self.computed: set[NodeId] = set()
 
     def report(self) -> Report:
         """Run everything."""
         try:
-            if self.fragment.reads:
+            if self.fragment.reads and not self.fragment.shared:
                 self._look_up()
             for level in self._levels():
                 self._run_level(level)
@@ -153,7 +142,7 @@ class _Run:
 
     def _fail_rest(self, error: VoxError) -> None:
         """The store cannot be asked: one error for each node that does not stand behind another one."""
-        waiting = {result.name for result in self.waiting}
+        waiting = {result.name for result in self.keeper.waiting}
         ended = waiting | self.outcomes.keys()
         for name, node in self.nodes.items():
             if isinstance(node, Apply) and name not in ended:
@@ -162,13 +151,22 @@ class _Run:
                     self._fail(name, error)
 
     def _levels(self) -> list[list[NodeId]]:
-        """Return nodes by distance from what is known, so that a level's actions are asked at once."""
+        """Return nodes by distance from what is known, so that a level's actions are asked at once.
+
+        Light nodes are not asked for: they stand in the level of their last input, behind it.
+        """
         depth: dict[NodeId, int] = {}
-        levels: list[list[NodeId]] = []
+        levels: list[list[NodeId]] = [[]]
+        light = self.runner.kernels.light
         for name, node in self.nodes.items():
-            inputs = node.inputs if isinstance(node, Apply) else ()
-            mine = depth[name] = 1 + max((depth.get(i, -1) for i in inputs), default=-1)
-            if mine == len(levels):
+            mine = 0
+            if isinstance(node, Apply):
+                for needed in node.inputs:
+                    above = depth.get(needed, 0)
+                    mine = above if above > mine else mine
+                mine += light(node.operator) is None
+            depth[name] = mine
+            while mine >= len(levels):
                 levels.append([])
             levels[mine].append(name)
         return levels
@@ -190,12 +188,15 @@ class _Run:
 
     def _run_level(self, level: Sequence[NodeId]) -> None:
         actions: dict[NodeId, ActionId] = {}
+        light = self.runner.kernels.light
         for name in level:
             node = self.nodes[name]
-            if isinstance(node, Apply) and name not in self.found and self._has_inputs(node):
-                digests = tuple(self.digests[i] for i in node.inputs)
+            if not isinstance(node, Apply) or name in self.found or light(node.operator) is not None:
+                continue
+            if self._has_inputs(node):
+                digests = tuple([self.digests[i] for i in node.inputs])
                 actions[name] = action_id(node.operator, digests, node.parameters)
-        claims = self._claims(set(actions.values())) if self.fragment.reads else {}
+        claims = self._claims(set(actions.values())) if self.fragment.reads and actions else {}
         for name in level:
             if self.cancelled():
                 return
@@ -205,12 +206,14 @@ class _Run:
             elif name in self.found:
                 if self._has_inputs(node):
                     self._take(self.found[name])
-            elif name in actions and self._has_inputs(node) and name not in self.computed:
-                claim = claims.get(actions[name])
-                if claim is None:
-                    self._compute(name)
-                else:
-                    self._cut_off(name, claim)
+            elif name in self.computed or not self._has_inputs(node):
+                continue
+            elif name not in actions:
+                self._run_light(name, node)
+            elif claim := claims.get(actions[name]):
+                self._cut_off(name, claim)
+            else:
+                self._compute(name)
 
     def _has_inputs(self, node: Apply) -> bool:
         return all(i in self.digests for i in node.inputs)
@@ -232,24 +235,20 @@ class _Run:
         self.digests[done.node] = done.digest
         self.outcomes[done.node] = done
 
-    def _claims(self, actions: set[ActionId]) -> dict[ActionId, Attestation]:
-        """Return a claim to believe for each action: the own one; or anybody's, when all agree."""
-        believed = self.runner.believed
-        claims = {action: believed[action] for action in actions if action in believed}
-        for action, offered in self.runner.store.attestations(actions - claims.keys()).items():
-            own = [claim for claim in offered if claim.statement.issuer == self.runner.signer.peer]
-            agreed = len({claim.statement.output for claim in offered}) == 1
-            if own or agreed:
-                claims[action] = (own or offered)[-1]
-                self.runner.remember(claims[action])
-        return claims
+    def _claims(self, actions: Collection[ActionId]) -> dict[ActionId, Attestation]:
+        return believable(self.runner, actions, self.runner.believed)
 
     def _cut_off(self, name: NodeId, claim: Attestation) -> None:
         """Another node was the same action. Only who computed it may vouch for it under a new name."""
         statement = claim.statement
         self._take(Done(name, statement.output, statement.size, How.REUSED, 0, claim))
         if statement.issuer == self.runner.signer.peer and self.fragment.writes:
-            self._wait(_Waiting(name, replace(statement, node=name), None, How.REUSED))
+            node = self.nodes[name]
+            assert isinstance(node, Apply)
+            stated = replace(statement, node=name)
+            self._wait(
+                Waiting(name, node, None, statement.action, statement.inputs, None, How.REUSED, 0, stated)
+            )
 
     # Computing
 
@@ -319,71 +318,71 @@ class _Run:
     def _run_kernel(self, name: NodeId, node: Apply, values: Collection[Value]) -> None:
         runner = self.runner
         try:
-            operator = find(node.operator, runner.catalogue)
+            kernel = runner.kernels.of(node.operator)
             began = runner.clock.monotonic()
             with runner.kernel_threads():
-                value = apply(operator, tuple(values), node.parameters)
-            wall_ms = max(0, round(1000 * (runner.clock.monotonic() - began)))
+                value = apply(kernel.operator, tuple(values), node.parameters)
+            seconds = max(0.0, runner.clock.monotonic() - began)
             parts = encode_value(value)
         except (VoxError, CodecError) as error:
             self._fail(name, error)
             return
+        kernel.note(seconds)
+        wall_ms = round(1000 * seconds)
         blob = Blob(digest_of(parts), parts)
-        statement = self._statement(name, node, operator, blob, wall_ms)
+        inputs = tuple(self.digests[i] for i in node.inputs)
+        action = action_id(node.operator, inputs, node.parameters)
         self.values[blob.digest] = (value,)
         self.digests[name] = blob.digest
         runner.cache.keep(blob.digest, value, blob.size)
-        self.waiting_ms += wall_ms
-        self.waiting_bytes += blob.size
-        self._wait(_Waiting(name, statement, blob, How.COMPUTED))
+        result = Waiting(name, node, kernel.operator, action, inputs, blob, How.COMPUTED, wall_ms)
+        self._wait(result, wall_ms, blob.size)
 
-    def _statement(
-        self, name: NodeId, node: Apply, operator: Operator, blob: Blob, wall_ms: int
-    ) -> Statement:
-        inputs = tuple(self.digests[i] for i in node.inputs)
-        return Statement(
-            action=action_id(node.operator, inputs, node.parameters),
-            node=name,
-            output=blob.digest,
-            size=blob.size,
-            inputs=inputs,
-            environment=environment(),
-            determinism=operator.determinism,
-            wall_ms=wall_ms,
-            issuer=self.runner.signer.peer,
-            issued_at=max(0, int(self.runner.clock.now())),
-        )
+    def _run_light(self, name: NodeId, node: Apply) -> None:
+        """Run a kernel that costs less than to ask for its result; whatever is unusual goes the long way."""
+        kernel = self.runner.kernels.light(node.operator)
+        digests, values = self.digests, self.values
+        inputs = tuple([digests[i] for i in node.inputs])
+        held = [values.get(digest) or self._read(digest) for digest in inputs]
+        if kernel is None or kernel.call is None or None in held:
+            self._compute(name)
+            return
+        try:
+            timed = len(self.keeper.waiting) % LIGHT_SAMPLE == 0
+            began = self.runner.clock.monotonic() if timed else 0.0
+            parameters = dict(node.parameters) if node.parameters else _NO_PARAMETERS
+            value = canonical(kernel.call(*[value for (value,) in held], **parameters))  # type: ignore[misc]
+            if timed:
+                kernel.note(self.runner.clock.monotonic() - began)
+            (head,) = encode_value(value)
+        except Exception:
+            # It will fail again, and get its words there.
+            self._compute(name)
+            return
+        blob = Blob(Digest(sha256(head).digest()), (head,))
+        digests[name] = blob.digest
+        values[blob.digest] = (value,)
+        action = action_id(node.operator, inputs, node.parameters)
+        self._wait(Waiting(name, node, kernel.operator, action, inputs, blob, unasked=True), 0, len(head))
 
     # Keeping
 
-    def _wait(self, result: _Waiting) -> None:
-        self.waiting.append(result)
-        if (
-            self.waiting_ms >= _WAIT_MS_MAX
-            or self.waiting_bytes >= _WAIT_BYTES_MAX
-            or len(self.waiting) >= _WAIT_NODES_MAX
-        ):
+    def _wait(self, result: Waiting, wall_ms: int = 0, blob_bytes: int = 0) -> None:
+        if self.keeper.add(result, wall_ms, blob_bytes):
             self._flush()
 
     def _flush(self) -> None:
         """Make what waits durable, then report it."""
-        batch, self.waiting = self.waiting, []
-        self.waiting_bytes = self.waiting_ms = 0
-        if not batch:
-            return
-        claims = self.runner.signer.attest([result.statement for result in batch])
-        blobs = {result.blob.digest: result.blob for result in batch if result.blob is not None}
-        try:
-            self.runner.store.put(tuple(blobs.values()), claims if self.fragment.writes else [])
-        except VoxError as error:
-            for result in batch:
-                self._fail(result.name, error)
-            return
-        for result, claim in zip(batch, claims, strict=True):
-            stated = claim.statement
-            wall_ms = stated.wall_ms if result.how is How.COMPUTED else 0
-            self._take(Done(result.name, stated.output, stated.size, result.how, wall_ms, claim))
-            if result.blob is not None:
-                self.values.pop(stated.output, None)
-                if self.fragment.writes:
-                    self.runner.remember(claim)
+        kept, failed = self.keeper.flush()
+        for done in kept:
+            self._take(done)
+        for result, error in failed:
+            self._fail(result.name, error)
+        if self.fragment.writes:
+            for done in kept:
+                if done.wall_ms and done.attestation is not None:
+                    self.values.pop(done.digest, None)
+                    self.runner.remember(done.attestation)
+
+
+_NO_PARAMETERS: dict[str, Term] = {}
