@@ -27,9 +27,9 @@ class HybridStore(SqliteStore):
         return self._files.put(blob)
 
     def _write_stream(self, parts: Iterable[Buffer]) -> Digest:
-        # What decides is at most 4 MiB; a stream may use its buffer again, so these are copied.
+        # What decides is at most 5 MiB; a stream may use its buffer again, so these are copied.
         head: list[bytes] = []
-        rest = iter(parts)
+        rest = pieces(parts)
         while sum(map(len, head)) <= COMPRESSED_BYTES_MAX and (part := next(rest, None)) is not None:
             head.append(bytes(part))
         size = sum(map(len, head))

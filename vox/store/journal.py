@@ -232,6 +232,9 @@ class Journal:
             yield
 
     def _make(self) -> None:
+        # Nobody else can be writing the journal anew: the lock is held.
+        for left in self._folder.glob(".journal.*.part"):
+            left.unlink()
         if self.path.exists() and self.path.stat().st_size >= len(MAGIC):
             return
         with self.path.open("wb") as file:
