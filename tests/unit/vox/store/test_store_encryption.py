@@ -29,13 +29,13 @@ def test_no_value_and_no_name_of_a_fact_is_readable_on_the_disk(kind: Any, tmp_p
     with kind(tmp_path, secret=ONE, level=0) as store:
         store.put([blob_of(SECRET_WORDS)], [])
         store.write([SECRET_WORDS * 300])
-        store.remember("input:/home/somebody/patient.nii", b"fact about 4711")
+        store.remember("input:/data/somebody/patient.nii", b"fact about 4711")
     found = everything(tmp_path)
     for words in (b"glioma", b"patient", b"somebody", b"4711"):
         assert words not in found
     with kind(tmp_path, secret=ONE) as store:
         assert bytes(store.read(Digest.of(SECRET_WORDS))) == SECRET_WORDS
-        key = "input:/home/somebody/patient.nii"
+        key = "input:/data/somebody/patient.nii"
         assert store.recall([key]) == {key: b"fact about 4711"}
 
 
