@@ -36,6 +36,13 @@ def test_a_few_crash_points_lose_nothing(tmp_path: Path, backend: str) -> None:
     assert (found["points"], found["failures"]) == (24, [])
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_files_that_cannot_grow_from_any_byte_on_lose_nothing(tmp_path: Path, backend: str) -> None:
+    found = crash(f"full:{backend}", 24, 1, tmp_path)
+    assert (found["points"], found["failures"]) == (24, [])
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -43,4 +50,7 @@ def test_a_few_crash_points_lose_nothing(tmp_path: Path, backend: str) -> None:
 def test_a_thousand_crash_points_lose_nothing(tmp_path: Path, backend: str) -> None:
     found = crash(backend, 1000, 2, tmp_path)
     assert (found["points"], found["failures"]) == (1000, [])
+    found = crash(f"full:{backend}", 300, 2, tmp_path / "full")
+    assert (found["points"], found["failures"]) == (300, [])
+    found = crash(backend, 100, 3, tmp_path / "spread")
     assert len(found["told"]) >= 6, "the points are spread over the work"

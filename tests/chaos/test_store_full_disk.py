@@ -4,12 +4,15 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.stores import blob_of, claim, noise
 from vox.digest import Digest
 from vox.errors import StoreFull, StoreUnusable
+from vox.store.filesystem import FilesystemStore
+from vox.store.hybrid import HybridStore
 from vox.store.sqlite import SqliteStore
 from vox.store.sqlite_file import StoreFile
 
@@ -37,7 +40,7 @@ def small_disk(tmp_path: Path) -> Iterator[tuple[Path, Remount]]:
     subprocess.run(["umount", "-l", str(disk)], check=True, timeout=30)
 
 
-def fill(store: SqliteStore, size: int) -> list[bytes]:
+def fill(store: Any, size: int) -> list[bytes]:
     """Put blobs until there is no space; return what was acknowledged."""
     kept: list[bytes] = []
     with pytest.raises(StoreFull) as raised:  # noqa: PT012
@@ -50,15 +53,18 @@ def fill(store: SqliteStore, size: int) -> list[bytes]:
     return kept
 
 
-def assert_kept(store: SqliteStore, kept: list[bytes]) -> None:
+def assert_kept(store: Any, kept: list[bytes]) -> None:
     assert [data for data in kept if bytes(store.read(Digest.of(data))) != data] == []
     assert store.stats().results == store.stats().blobs == len(kept)
 
 
+@pytest.mark.parametrize("kind", [SqliteStore, HybridStore, FilesystemStore])
 @pytest.mark.parametrize("size", [3_000, 60_000, 400_000, 3_000_000])
-def test_a_disk_that_fills_up_loses_nothing_and_recovers(small_disk: tuple[Path, Remount], size: int) -> None:
+def test_a_disk_that_fills_up_loses_nothing_and_recovers(
+    small_disk: tuple[Path, Remount], size: int, kind: Any
+) -> None:
     disk, remount = small_disk
-    store = SqliteStore(disk / "store")
+    store = kind(disk / "store")
     kept = fill(store, size)
     assert_kept(store, kept)
     with pytest.raises(StoreFull):
@@ -69,7 +75,7 @@ def test_a_disk_that_fills_up_loses_nothing_and_recovers(small_disk: tuple[Path,
     assert_kept(store, [*kept, last])
     assert store.check() == []
     store.close()
-    with SqliteStore(disk / "store") as again:
+    with kind(disk / "store") as again:
         assert_kept(again, [*kept, last])
 
 

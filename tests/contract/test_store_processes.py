@@ -1,5 +1,6 @@
 """Several processes, one path."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -10,14 +11,15 @@ import pytest
 from tests.support.store_process import STREAM_EVERY, group
 from vox.digest import Digest
 from vox.errors import StoreUnusable
+from vox.store import open_store
 from vox.store.sqlite import SqliteStore
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def run(folder: Path, writers: list[int], groups: int) -> None:
+def run(folder: Path, writers: list[int], groups: int, backend: str) -> None:
     commands = [
-        [sys.executable, "-m", "tests.support.store_process", str(folder), str(writer), str(groups)]
+        [sys.executable, "-m", "tests.support.store_process", str(folder), str(writer), str(groups), backend]
         for writer in writers
     ]
     processes = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) for command in commands]
@@ -27,10 +29,11 @@ def run(folder: Path, writers: list[int], groups: int) -> None:
         assert len(output.splitlines()) == groups
 
 
-def test_processes_that_make_and_fill_one_store_at_once_all_succeed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", ["sqlite", "hybrid", "filesystem"])
+def test_processes_that_make_and_fill_one_store_at_once_all_succeed(tmp_path: Path, backend: str) -> None:
     # Two write the very same blobs; the third others.
-    run(tmp_path, [1, 1, 2], groups=15)
-    with SqliteStore(tmp_path) as store:
+    run(tmp_path, [1, 1, 2], 15, backend)
+    with contextlib.closing(open_store(backend, tmp_path)) as store:
         assert store.check() == []
         for writer in (1, 2):
             for number in range(15):

@@ -1,4 +1,4 @@
-"""Any history of calls gives the same answers from SQLite as from memory, across reopening and crashes."""
+"""Any history of calls gives the same answers from a disk as from memory, across reopening and crashes."""
 
 import shutil
 import tempfile
@@ -14,6 +14,8 @@ from vox.digest import ActionId, Digest, NodeId
 from vox.errors import BlobMissing
 from vox.store.chunks import encode_blob, pieces, unpack
 from vox.store.contract import CHUNK_BYTES, Blob
+from vox.store.filesystem import FilesystemStore
+from vox.store.hybrid import HybridStore
 from vox.store.memory import MemoryStore
 from vox.store.sqlite import SqliteStore
 
@@ -27,21 +29,23 @@ ALL = {Digest.of(data) for data in VALUES}
 
 
 class Histories(RuleBasedStateMachine):
-    """SQLite and memory side by side."""
+    """A store on the disk and one in memory side by side."""
+
+    kind: Any = SqliteStore
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        self.sqlite = SqliteStore(self.folder)
+        self.disk = self.kind(self.folder)
         self.memory = MemoryStore()
 
     def teardown(self) -> None:
-        self.sqlite.close()
+        self.disk.close()
         shutil.rmtree(self.folder)
 
     def both(self, call: Any) -> None:
         outcomes = []
-        for store in (self.sqlite, self.memory):
+        for store in (self.disk, self.memory):
             try:
                 outcomes.append(call(store))
             except BlobMissing as error:
@@ -79,22 +83,25 @@ class Histories(RuleBasedStateMachine):
     def remember(self, key: str, fact: bytes | None) -> None:
         self.both(lambda store: store.remember(key, fact))
 
+    @rule(number=value)
+    def scrub(self, number: int) -> None:
+        # Memory keeps what nothing names; so this only asks whether all is sound.
+        assert self.disk.check() == []
+
     @rule()
     def reopen(self) -> None:
-        self.sqlite.close()
-        self.sqlite = SqliteStore(self.folder)
+        self.disk.close()
+        self.disk = self.kind(self.folder)
 
     @rule()
     def crash(self) -> None:
         # What a killed process leaves behind is a copy of its files.
-        copy = Path(tempfile.mkdtemp())
-        for path in self.folder.iterdir():
-            if not path.name.endswith("-shm"):
-                shutil.copy(path, copy)
-        self.sqlite.close()
+        copy = Path(tempfile.mkdtemp()) / "store"
+        shutil.copytree(self.folder, copy, ignore=shutil.ignore_patterns("*-shm"))
+        self.disk.close()
         shutil.rmtree(self.folder)
         self.folder = copy
-        self.sqlite = SqliteStore(copy)
+        self.disk = self.kind(copy)
 
     @invariant()
     def the_same_is_known(self) -> None:
@@ -107,8 +114,22 @@ class Histories(RuleBasedStateMachine):
         self.both(lambda store: (store.stats().blobs, store.stats().results, store.stats().blob_bytes))
 
 
-TestHistories = Histories.TestCase
-TestHistories.settings = settings(
+class HybridHistories(Histories):
+    """Large blobs in files."""
+
+    kind = HybridStore
+
+
+class FilesystemHistories(Histories):
+    """Plain files."""
+
+    kind = FilesystemStore
+
+
+TestHistories, TestHybrid, TestFilesystem = (
+    machine.TestCase for machine in (Histories, HybridHistories, FilesystemHistories)
+)
+TestHistories.settings = TestHybrid.settings = TestFilesystem.settings = settings(
     max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
 )
 

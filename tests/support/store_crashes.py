@@ -2,12 +2,15 @@
 
 `python -m tests.support.store_crashes BACKEND POINTS SEED FOLDER`: prints one JSON document. A process forks
 for each point. Half of them end themselves by SIGKILL at the n-th call that Python makes, so that a point can
-be met again; the others are killed after a seeded time, which also falls inside SQLite and the system's calls.
+be met again; the others are killed after a seeded time, which also falls inside the system's calls.
+
+With BACKEND `full:NAME` nothing is killed: from a seeded byte on, no file can grow.
 """
 
 import json
 import os
 import random
+import resource
 import shutil
 import signal
 import sys
@@ -19,6 +22,7 @@ from typing import Any
 
 from tests.support.stores import SIGNER, blob_of, noise, statement, stripes
 from vox.digest import Digest
+from vox.errors import StoreError
 from vox.store import open_store
 
 GROUPS = 3
@@ -136,6 +140,28 @@ def run(folder: Path, backend: str, number: int, delay_s: float | None) -> str:
     return told.decode()
 
 
+def run_full(folder: Path, backend: str, file_bytes_max: int) -> str:
+    """Run the work in a fork whose files cannot grow beyond a size; return what it told."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes_max, file_bytes_max))
+            work(folder, backend, lambda text: os.write(writing, text.encode()) and None)
+            status = 0
+        except StoreError:
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(writing)
+    told = os.read(reading, 4096).decode()
+    os.close(reading)
+    assert os.waitpid(child, 0)[1] == 0, "something else than a clear error"
+    return told
+
+
 def measure(folder: Path, backend: str) -> tuple[int, float]:
     """Return how many calls the work makes, and how long it takes."""
     reading, writing = os.pipe()
@@ -159,18 +185,21 @@ def measure(folder: Path, backend: str) -> tuple[int, float]:
 
 def main(backend: str, points: str, seed: str, where: str) -> None:
     folder = Path(where)
+    full, backend = backend.startswith("full:"), backend.removeprefix("full:")
     calls, seconds = measure(folder, backend)
     chance = random.Random(f"{backend} {seed}")
     found: dict[str, Any] = {"backend": backend, "calls": calls, "points": 0, "told": {}, "failures": []}
     for index in range(int(points)):
-        place = folder / f"p{index}"
+        place, told = folder / f"p{index}", "?"
         number = chance.randrange(1, calls)
         delay_s = None if index % 2 else chance.uniform(0, 1.1 * seconds)
-        told = run(place, backend, number, delay_s)
+        limit = int(10 ** chance.uniform(1, 6.3))
         try:
+            told = run_full(place, backend, limit) if full else run(place, backend, number, delay_s)
             verify(place, backend, told)
         except Exception as error:
             way = f"call {number}" if delay_s is None else f"{delay_s:.4f} s"
+            way = f"{limit} bytes" if full else way
             found["failures"].append(f"{way}, told {told!r}: {type(error).__name__}: {error}")
         found["points"] += 1
         found["told"][told] = found["told"].get(told, 0) + 1

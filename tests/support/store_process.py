@@ -1,8 +1,8 @@
 """A process that writes to a store until it is done or killed, telling what was acknowledged.
 
-`python -m tests.support.store_process FOLDER WRITER GROUPS`: prints the number of each group after `put`
-returned for it. A group is a handful of blobs of very different sizes and one claim for each; before every
-fourth group a stream too long for the memory is written.
+`python -m tests.support.store_process FOLDER WRITER GROUPS [BACKEND]`: prints the number of each group
+after `put` returned for it. A group is a handful of blobs of very different sizes and one claim for each;
+before every fourth group a stream too long for the memory is written.
 """
 
 import sys
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tests.support.stores import SIGNER, blob_of, noise, statement, stripes
 from vox.attest import Attestation, Statement
+from vox.store import open_store
 from vox.store.contract import Blob
-from vox.store.sqlite import SqliteStore
 
 _SIZES = (40, 700, 30_000, 90_000, 1_500_000)
 STREAM_EVERY, _STREAM_PARTS = 4, 12
@@ -37,9 +37,9 @@ def signed(writer: int, number: int) -> tuple[list[Blob], list[Attestation]]:
     return [blob_of(each) for each in data], SIGNER.attest(statements)
 
 
-def main(folder: str, writer: str, groups: str) -> None:
+def main(folder: str, writer: str, groups: str, backend: str = "sqlite") -> None:
     """Write."""
-    store = SqliteStore(Path(folder))
+    store = open_store(backend, Path(folder))
     for number in range(int(groups)):
         if number % STREAM_EVERY == 0:
             store.write(stream(int(writer), number))
