@@ -41,12 +41,14 @@ def resolve(path: str, span: Span) -> SourceInfo:
     return SourceInfo(Digest.of(path.encode()), IMAGES.get(path, CUBE), 1, "float32")
 
 
-def bundle(text: str, files: Mapping[str, str] = {}, parameters: Mapping[str, Parameter] = {}) -> Bundle:
+def bundle(
+    text: str, files: Mapping[str, str] = {}, parameters: Mapping[str, Parameter] = {}, dialect: str = "v1"
+) -> Bundle:
     def read(importing: str, asked: str) -> SourceText | None:
         name = next((n for n in (asked, f"{asked}.imgql") if n in files), None)
         return SourceText(name, files[name]) if name else None
 
-    return collect(SourceText("main.imgql", text), read, parameters=parameters)
+    return collect(SourceText("main.imgql", text), read, parameters=parameters, dialect=dialect)
 
 
 def plan_of(text: str, files: Mapping[str, str] = {}, **parameters: Parameter) -> Plan:

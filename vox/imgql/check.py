@@ -12,7 +12,7 @@ from vox.imgql.scope import Environment, Scope
 from vox.imgql.source import SourceText
 from vox.imgql.syntax import Call, Print, Save, is_word
 from vox.imgql.vocabulary import Builtin
-from vox.operators.values import SourceInfo
+from vox.operators.values import Geometry, SourceInfo
 from vox.plan import Type
 
 # How much of the way from a goal to an error is told.
@@ -34,6 +34,11 @@ class Findings:
 
     def __init__(self) -> None:
         self.found: list[Diagnostic] = []
+
+    @property
+    def failed(self) -> bool:
+        """Whether there are errors."""
+        return any(diagnostic.severity == "error" for diagnostic in self.found)
 
     def add(self, diagnostics: Iterable[Diagnostic]) -> None:
         """Take in diagnostics made elsewhere."""
@@ -90,7 +95,7 @@ class Findings:
             alike = {other for other in known if is_word(other) == is_word(name)}
             help = _undotted(name) or _split(name, alike, environment, scope, builtins)
             help = help or did_you_mean(name, alike)
-        if is_word(name):
+        if is_word(name) or any(letter.islower() for letter in name):
             code, message = codes.UNKNOWN_NAME, f"unknown name `{name}`"
         else:
             code, message = codes.UNKNOWN_OPERATOR, f"unknown operator `{name}`"
@@ -125,16 +130,15 @@ class Findings:
             )
 
 
-def save_format(command: Save, source: SourceText, base: SourceInfo | None) -> str | Diagnostic:
-    """Return the format that a save's name chooses, or what is wrong with the name."""
-    name = command.label.value.lower()
-    span = source.span(command.label.start, command.label.end)
+def save_format(label: str, span: Span, geometry: Geometry | None) -> str | Diagnostic:
+    """Return the format that the name of a saved file chooses, or what is wrong with the name."""
+    name = label.lower()
     ending = next((e for e in sorted(_FORMATS, key=len, reverse=True) if name.endswith(e)), None)
     if ending is None or not name.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(ending):
-        message = f'the file name "{command.label.value}" does not say a known format'
+        message = f'the file name "{label}" does not say a known format'
         help = "end it in .nii, .nii.gz, .png, .jpg or .bmp"
         return Diagnostic("error", codes.SAVE_NAME, message, span, "unknown format", help)
-    if base is not None and base.geometry.dimension != 2 and _FORMATS[ending] in _FLAT:
+    if geometry is not None and geometry.dimension != 2 and _FORMATS[ending] in _FLAT:
         message = f"more than 2 dimensions are not supported with type: {ending}"
         help = "save it as .nii.gz"
         return Diagnostic("error", codes.SAVE_DIMENSION, message, span, "a flat format", help)

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 
-from vox.digest import Digest
 from vox.errors import InputError, Span
 from vox.imgql import codes, dialect
 from vox.imgql.check import Findings, compare_geometry, save_format
+from vox.imgql.compile_parts import EMPTY_HELP, Parts
 from vox.imgql.diagnostics import Diagnostic, program_error, settle
 from vox.imgql.graph import Full, Graph
 from vox.imgql.imports import PRELUDE, Bundle, decode_source, is_library
-from vox.imgql.parameters import Parameter, check_parameters, image_path, literal_of, replacement
-from vox.imgql.parser import parse
+from vox.imgql.inputs import Inputs, Resolve
+from vox.imgql.outside import pretended
+from vox.imgql.parameters import Parameter, check_parameters
+from vox.imgql.read import read as read_text
 from vox.imgql.reduce import POISON, Reducer
 from vox.imgql.scope import Environment, Scope
 from vox.imgql.source import SourceText
-from vox.imgql.syntax import Boolean, Import, Let, Load, Number, Print, Program, Save, String
+from vox.imgql.syntax import Import, Let, Load, Print, Program, Save
 from vox.imgql.vocabulary import v1_builtins
 from vox.operators.catalogue import CATALOGUE
 from vox.operators.values import SourceInfo
 from vox.plan import Goal, Plan, Type
 
-Resolve = Callable[[str, Span], SourceInfo]
 _PRINTED = (Type.NUMBER, Type.BOOLEAN, Type.STRING)
 _SAVED = {Type.MODEL: "file_model", Type.IMAGE: "file_image", Type.MASK: "file_mask"}
 _ALONE = (codes.DIALECT, codes.FAMILY)
@@ -36,7 +38,7 @@ _UNREAD = (
 )
 
 
-def parse_program(data: bytes | str, name: str) -> Program:
+def parse_program(data: bytes | str, name: str, dialect: str = "auto") -> Program:
     """Read one program's text.
 
     Raises
@@ -44,13 +46,19 @@ def parse_program(data: bytes | str, name: str) -> Program:
     ProgramError
         With every syntax error, or because the bytes are not UTF-8.
     """
-    program, diagnostics = parse(decode_source(data, name))
+    program, diagnostics = read_text(decode_source(data, name), dialect)
     if diagnostics:
         raise program_error(diagnostics)
     return program
 
 
-def compile_bundle(bundle: Bundle, resolve: Resolve, *, parameters: Mapping[str, Parameter] = {}) -> Plan:
+def compile_bundle(
+    bundle: Bundle,
+    resolve: Resolve,
+    *,
+    parameters: Mapping[str, Parameter] = {},
+    inputs: Inputs | None = None,
+) -> Plan:
     """Return the plan of a program.
 
     Parameters
@@ -61,35 +69,63 @@ def compile_bundle(bundle: Bundle, resolve: Resolve, *, parameters: Mapping[str,
         Tells the blob and the shape of an image by its path; raises `InputError` if there is none.
     parameters
         Values given from outside.
+    inputs
+        What a V2 program may ask besides: folders, texts, system variables; its `resolve` is the one above.
 
     Raises
     ------
     ProgramError
         With every error that was found.
     """
-    plan, diagnostics = _Compiler(bundle, resolve, parameters).run()
+    plan, diagnostics = _compile(bundle, resolve, parameters, inputs)
     if plan is None:
         raise program_error(diagnostics)
     return plan
 
 
 def check_bundle(
-    bundle: Bundle, resolve: Resolve | None = None, *, parameters: Mapping[str, Parameter] = {}
+    bundle: Bundle,
+    resolve: Resolve | None = None,
+    *,
+    parameters: Mapping[str, Parameter] = {},
+    inputs: Inputs | None = None,
 ) -> list[Diagnostic]:
     """Return everything that is wrong or doubtful; without `resolve`, images are taken to be there."""
-    return _Compiler(bundle, resolve, parameters).run()[1]
+    return _compile(bundle, resolve, parameters, inputs)[1]
 
 
-class _Compiler:
+def _compile(
+    bundle: Bundle, resolve: Resolve | None, parameters: Mapping[str, Parameter], inputs: Inputs | None
+) -> tuple[Plan | None, list[Diagnostic]]:
+    if not bundle.v2:
+        return _Compiler(bundle, resolve, parameters).run()
+    from vox.imgql.compile2 import Compiler2
+
+    asked = Inputs() if inputs is None else inputs
+    compiler = Compiler2(bundle, replace(asked, resolve=resolve), parameters)
+    goals: list[Goal] = []
+    try:
+        goals = compiler.compile()
+    except Full:
+        compiler.findings.add([_too_large()])
+    found = settle(compiler.findings.found, _ALONE)
+    if any(d.severity == "error" for d in found):
+        return None, found
+    return compiler.graph.plan(goals, found), found
+
+
+def _too_large() -> Diagnostic:
+    message = "the program expands to more than a million nodes or ten million steps"
+    help = "a function applied to its own results again and again grows without bound"
+    return Diagnostic("error", codes.TOO_LARGE, message, help=help)
+
+
+class _Compiler(Parts):
     """One compilation: declarations in order, then goals in order."""
 
     def __init__(self, bundle: Bundle, resolve: Resolve | None, parameters: Mapping[str, Parameter]) -> None:
-        self.bundle = bundle
+        super().__init__(bundle, parameters, Graph(), Scope(), Findings())
         self.resolve = resolve
-        self.parameters = parameters
-        self.graph = Graph()
-        self.scope = Scope()
-        self.findings = Findings()
         self.goals: list[tuple[Save | Print, int]] = []
         self.infos: dict[str, SourceInfo | None] = {}
         self.geometry = POISON
@@ -105,9 +141,7 @@ class _Compiler:
             if not any(d.code in _UNREAD for d in self.findings.found):
                 goals = self.reduce()
         except Full:
-            message = "the program expands to more than a million nodes or ten million steps"
-            help = "a function applied to its own results again and again grows without bound"
-            self.findings.add([Diagnostic("error", codes.TOO_LARGE, message, help=help)])
+            self.findings.add([_too_large()])
         found = settle(self.findings.found, _ALONE)
         if any(d.severity == "error" for d in found):
             return None, found
@@ -122,11 +156,8 @@ class _Compiler:
         findings.add(self.bundle.parsed(main.name)[1])
         findings.add(check_parameters(program, self.parameters))
         if not program.commands and not findings.found:
-            span, help = (
-                main.span(0, 0),
-                'a program loads, declares, and saves or prints: `print "two" 1 .+. 1`',
-            )
-            findings.add([Diagnostic("error", codes.EMPTY, "the program is empty", span, help=help)])
+            span = main.span(0, 0)
+            findings.add([Diagnostic("error", codes.EMPTY, "the program is empty", span, help=EMPTY_HELP)])
         elif not findings.found and not any(isinstance(c, Save | Print) for c in program.commands):
             message, help = "the program has no goals: nothing would be computed", "add a `save` or a `print`"
             end = program.commands[-1]
@@ -134,20 +165,6 @@ class _Compiler:
             findings.add([Diagnostic("error", codes.NO_GOALS, message, span, "the program ends here", help)])
         self.fill(program)
         self.take_in(main.name, seen)
-
-    def fill(self, program: Program) -> None:
-        """Declare the parameters that stand for names the program leaves open."""
-        declared = {c.name for c in program.commands if isinstance(c, Let | Load)}
-        for name, value in self.parameters.items():
-            if name in declared:
-                continue
-            path = image_path(value)
-            if path is not None:
-                self.load(name, path, program.source, 0, 0)
-                continue
-            literal = literal_of(value)
-            kind = Boolean if isinstance(literal, bool) else String if isinstance(literal, str) else Number
-            self.scope.declare(name, program.source, 0, value=kind(literal, 0, 0))  # type: ignore[arg-type]
 
     def take_in(self, name: str, seen: set[str]) -> None:
         """Declare a file's commands, its imports where they stand."""
@@ -167,10 +184,8 @@ class _Compiler:
                 elif isinstance(command, Let):
                     self.let(command, source, name)
                 elif isinstance(command, Load):
-                    given = self.parameters.get(command.name)
-                    path = None if given is None else image_path(given)
                     at = command.path
-                    self.load(command.name, at.value if path is None else path, source, at.start, at.end)
+                    self.load(command.name, self.load_path(command), source, at.start, at.end)
                 else:
                     self.goals.append((command, self.scope.count))
             else:
@@ -178,12 +193,7 @@ class _Compiler:
 
     def let(self, command: Let, source: SourceText, name: str) -> None:
         """Declare a `let`, its literal replaced if a parameter says so."""
-        value = command.value
-        given = self.parameters.get(command.name) if name == self.bundle.main.name else None
-        if given is not None and not command.formals and isinstance(value, Number | Boolean | String):
-            changed = replacement(command, given)
-            if changed is not None:
-                value = type(value)(changed, value.start, value.end)  # type: ignore[arg-type]
+        value = self.value_of(command, name)
         self.scope.declare(
             command.name,
             source,
@@ -203,10 +213,7 @@ class _Compiler:
                 marker = dialect.Marker("namespace", start, end)
                 self.findings.add([dialect.v2_error(source, marker)])
                 return None
-            message, label = f'import "{asked}" not found', "no such file"
-            help = "it is looked for beside this file, in the working folder and in the library"
-            span = source.span(start, end)
-            self.findings.add([Diagnostic("error", codes.IMPORT_MISSING, message, span, label, help)])
+            self.import_missing(command, source)
         return found
 
     # -------------------------------------------------------------------------------------------- inputs
@@ -234,7 +241,7 @@ class _Compiler:
     def info(self, path: str, span: Span) -> SourceInfo | None:
         """Ask about an image, once; report that it is not there."""
         if self.resolve is None:
-            return _pretended(path)
+            return pretended(path)
         if path not in self.infos:
             self.infos[path] = None
             try:
@@ -279,9 +286,10 @@ class _Compiler:
     def save(self, command: Save, node: int) -> int:
         """Return the node of a saved file's bytes."""
         source = self.bundle.main
-        base = None if self.base is None or self.resolve is None else self.base[1]
-        chosen = save_format(command, source, base)
-        if isinstance(chosen, Diagnostic):
+        base = None if self.base is None or self.resolve is None else self.base[1].geometry
+        at = source.span(command.label.start, command.label.end)
+        chosen = save_format(command.label.value, at, base)
+        if not isinstance(chosen, str):
             self.findings.add([chosen])
             return POISON
         if node == POISON:
@@ -292,10 +300,3 @@ class _Compiler:
             return POISON
         place = (source, command.start, command.end)
         return self.graph.apply(CATALOGUE.named(_SAVED[kind]), (node,), place, (("format", chosen),))
-
-
-def _pretended(path: str) -> SourceInfo:
-    from vox.operators.values import Geometry
-
-    geometry = Geometry((1, 1), (1.0, 1.0), (0.0, 0.0), (1.0, 0.0, 0.0, 1.0))
-    return SourceInfo(Digest.of(path.encode()), geometry, 1, "float32")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from vox.imgql.codes import DIALECT, FAMILY
 from vox.imgql.diagnostics import Diagnostic
@@ -115,9 +115,54 @@ _CONSTRUCTS = {
     "array": ("a list in square brackets", "V1 has no sequences"),
     "index": ("an index or slice in square brackets", "V1 has no sequences"),
     "call": ("an operator called as a function, as in `+(a, b)`", "in V1 write it between its arguments"),
+    "block": ("a `let … in …` inside an expression", "in V1 declare it with a `let` of its own"),
     "name": ("this name", "V1 does not have it"),
     "namespace": ("the import of a namespace", "V1 has one library, stdlib, which is always there"),
 }
+
+
+_NAMES = "|".join(sorted(V2_NAMES - {"for", "in", "do"}))
+# What only V2 has, wherever it stands.
+_STRONG = re.compile(
+    rf"""^[ \t]*+(?P<namespace>import[ \t]*+"(?:{"|".join(sorted(V2_NAMESPACES))})")
+    |(?P<list>"[^"\n]*+"[ \t]*+\[)
+    |{_IN_QUOTES}
+    |(?P<array>(?:[=(,\[]|\b(?:do|in|max|min))[ \t\r\n]*+\[)
+    |(?P<index>[a-z0-9_)\]]\[)
+    |(?P<block>[=(,][ \t]*+let[ \t]++\w++[ \t]*+=)
+    """,
+    re.VERBOSE | re.MULTILINE,
+)
+# What V2 has and a V1 program without errors has not.
+_WEAK = re.compile(
+    rf"""{_IN_QUOTES}
+    |(?P<name>\b(?:{_NAMES})[ \t]*+\()
+    |(?P<capital>(?<![\w"])[A-Z][A-Z0-9]*[a-z]\w*+[ \t]*+\()
+    |(?P<call>(?:^|[=(,])[ \t]*+[-+*/<>=!&|]++\([^()\n]*+,)
+    |(?P<numbers>[0-9.]++[ \t]++(?:[-+*/<>]|<=|>=|==|!=|&&)[ \t]++[0-9])
+    |(?P<logic>\b(?:true|false)[ \t]++(?:&&|\|\||==|!=))
+    """,
+    re.VERBOSE | re.MULTILINE,
+)
+_DOTS = re.compile(r"[\w)][ \t]++(?:\.[-+*/=<>&|]=?\.|\.[<>=]|[<>=]=?\.)[ \t]")
+_STDLIB = re.compile(r'^[ \t]*+import[ \t]*+"(?:stdlib|RegionCalculus)', re.MULTILINE)
+
+Dialect = Literal["v1", "v2"]
+
+
+def choose(text: str, otherwise: Dialect = "v1") -> Dialect:
+    """Return the dialect that a text is written in; `otherwise` if nothing in it tells."""
+    if v2_marker(text) is not None or _first(_STRONG, text):
+        return "v2"
+    if is_v1(text) or _STDLIB.search(text):
+        return "v1"
+    if otherwise == "v1" and _DOTS.search(text):
+        return "v1"
+    return "v2" if _first(_WEAK, text) else otherwise
+
+
+def _first(pattern: re.Pattern[str], text: str) -> bool:
+    return any(match.lastgroup is not None for match in pattern.finditer(text))
 
 
 class Marker(NamedTuple):

@@ -16,7 +16,7 @@ from vox.errors import InputError, ProgramError, Span
 from vox.imgql import codes
 from vox.imgql.diagnostics import Diagnostic, program_error
 from vox.imgql.parameters import Parameter, image_path
-from vox.imgql.parser import parse
+from vox.imgql.read import read as read_text
 from vox.imgql.source import SourceText
 from vox.imgql.syntax import Import, Load, Program
 
@@ -24,6 +24,7 @@ SUFFIX = ".imgql"
 # A hand-written program is kilobytes, a generated one megabytes.
 SOURCE_BYTES_MAX = 64 * 1024 * 1024
 IMPORTS_MAX = 1000
+NAMESPACES = ("default", "vox1", "simpleitk", "arrays", "strings", "geom", "nnunet", "test")
 _LIBRARY = Path(__file__).parent / "stdlib"
 _LIBRARY_PREFIX = "<library>/"
 PRELUDE = f"{_LIBRARY_PREFIX}stdlib{SUFFIX}"
@@ -47,12 +48,15 @@ class Bundle:
         What each import became: `(importing file, text of the import)` to the name of a file.
     loads
         The paths of all images that the program loads, parameters' included, and where it names them.
+    dialect
+        `auto`, `v1` or `v2`: for every file.
     """
 
     main: SourceText
     sources: Mapping[str, str] = field(default_factory=dict)
     imports: Mapping[tuple[str, str], str] = field(default_factory=dict)
     loads: tuple[tuple[str, Span], ...] = ()
+    dialect: str = "auto"
     _parsed: dict[str, Parsed] = field(default_factory=dict, compare=False, repr=False)
 
     def parsed(self, name: str) -> Parsed:
@@ -62,8 +66,13 @@ class Bundle:
             return _library(name)
         if name not in self._parsed:
             source = self.main if main else SourceText(name, self.sources[name])
-            self._parsed[name] = parse(source, imported=not main)
+            self._parsed[name] = read_text(source, self.dialect, imported=not main)
         return self._parsed[name]
+
+    @property
+    def v2(self) -> bool:
+        """Whether the program, or a file that it imports, is written in V2."""
+        return any(self.parsed(name)[0].dialect == "v2" for name in (self.main.name, *self.sources))
 
     def texts(self) -> dict[str, SourceText]:
         """Return every file by name, the library's too: what diagnostics are rendered with."""
@@ -78,6 +87,7 @@ class Bundle:
             "program": self.main.text,
             "sources": dict(self.sources),
             "imports": [[file, text, name] for (file, text), name in self.imports.items()],
+            "dialect": self.dialect,
         }
 
     @classmethod
@@ -104,14 +114,17 @@ class Bundle:
             found = imports.get((file, asked), "")
             return SourceText(found, sources[found]) if found in sources else None
 
-        return collect(SourceText(name, text), read, parameters=parameters)
+        dialect = str(document.get("dialect", "auto"))
+        return collect(SourceText(name, text), read, parameters=parameters, dialect=dialect)
 
 
-def collect(main: SourceText, read: Read, *, parameters: Mapping[str, Parameter] = {}) -> Bundle:
+def collect(
+    main: SourceText, read: Read, *, parameters: Mapping[str, Parameter] = {}, dialect: str = "auto"
+) -> Bundle:
     """Gather a program's imports and list what it loads. Errors in the texts are left to `compile_bundle`."""
     sources: dict[str, str] = {}
     imports: dict[tuple[str, str], str] = {}
-    parsed: dict[str, Parsed] = {main.name: parse(main)}
+    parsed: dict[str, Parsed] = {main.name: read_text(main, dialect)}
     waiting = [main.name]
     while waiting:
         name = waiting.pop()
@@ -119,6 +132,8 @@ def collect(main: SourceText, read: Read, *, parameters: Mapping[str, Parameter]
             if not isinstance(command, Import) or (name, command.path.value) in imports:
                 continue
             asked = command.path.value
+            if asked in NAMESPACES and parsed[name][0].dialect == "v2":
+                continue
             found = read(name, asked)
             # A file from outside cannot pass for the library's.
             if found is None or is_library(found.name):
@@ -128,9 +143,9 @@ def collect(main: SourceText, read: Read, *, parameters: Mapping[str, Parameter]
             imports[name, asked] = found.name
             if found.name not in parsed and not is_library(found.name):
                 sources[found.name] = found.text
-                parsed[found.name] = parse(found, imported=True)
+                parsed[found.name] = read_text(found, dialect, parsed[name][0].dialect, imported=True)
                 waiting.append(found.name)
-    return Bundle(main, sources, imports, _loads(parsed[main.name][0], parameters), parsed)
+    return Bundle(main, sources, imports, _loads(parsed[main.name][0], parameters), dialect, parsed)
 
 
 def _loads(program: Program, parameters: Mapping[str, Parameter]) -> tuple[tuple[str, Span], ...]:
@@ -244,4 +259,4 @@ def is_library(name: str) -> bool:
 
 @cache
 def _library(name: str) -> Parsed:
-    return parse(library_source(name), imported=True)
+    return read_text(library_source(name), "v1", imported=True)

@@ -22,25 +22,29 @@ from vox.imgql.syntax import (
 
 def show_program(program: Program) -> str:
     """Return a program's text in one canonical layout: a command a line, fewest parentheses, no comments."""
+    if program.dialect == "v2":
+        from vox.imgql.printer2 import show_command2
+
+        return "".join(f"{show_command2(command)}\n" for command in program.commands)
     return "".join(f"{show_command(command)}\n" for command in program.commands)
 
 
-def show_command(command: Command) -> str:
-    """Return one command on one line."""
+def show_command(command: Command, text: str = "") -> str:
+    """Return one command on one line; numbers as `text`, its source, has them."""
     match command:
         case Let(name, formals, value):
             head = f"{name}({', '.join(formals)})" if formals else name
-            return f"let {head} = {show_expression(value)}"
+            return f"let {head} = {show_expression(value, text)}"
         case Load(name, path):
             return f'load {name} = "{path.value}"'
         case Import(path):
             return f'import "{path.value}"'
         case _:
             verb = "save" if isinstance(command, Save) else "print"
-            return f'{verb} "{command.label.value}" {show_expression(command.value)}'
+            return f'{verb} "{command.label.value}" {show_expression(command.value, text)}'
 
 
-def show_expression(expression: Expression) -> str:
+def show_expression(expression: Expression, text: str = "") -> str:
     """Return an expression's text.
 
     An operator takes all that follows it, so only its left side is ever closed in.
@@ -54,7 +58,8 @@ def show_expression(expression: Expression) -> str:
         elif isinstance(item, Call):
             todo.extend(reversed(_pieces(item)))
         else:
-            out.append(_literal(item))
+            assert isinstance(item, Number | Boolean | String), "V1 has nothing else"
+            out.append(_literal(item, text))
     return "".join(out)
 
 
@@ -76,11 +81,14 @@ def _separated(expressions: tuple[Expression, ...]) -> list[str | Expression]:
     return pieces
 
 
-def _literal(literal: Number | Boolean | String) -> str:
+def _literal(literal: Number | Boolean | String, text: str) -> str:
     if isinstance(literal, Boolean):
         return "true" if literal.value else "false"
     if isinstance(literal, String):
         return f'"{literal.value}"'
+    written = text[literal.start : literal.end]
+    if written:
+        return written
     if math.isfinite(literal.value):
         return repr(literal.value)
     return "nan" if math.isnan(literal.value) else "inf" if literal.value > 0 else "-inf"

@@ -55,12 +55,61 @@ class Call:
         return f"Call({self.name!r}, <{len(self.arguments)}>)"
 
 
-Expression: TypeAlias = Number | Boolean | String | Call
+@dataclass(frozen=True, slots=True, eq=False)
+class Null:
+    """The bound that a slice leaves open."""
+
+    start: int
+    end: int
+    value: None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class LetIn:
+    """`let name = value in body`; `at` is where the name stands."""
+
+    name: str
+    value: Expression
+    body: Expression
+    at: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Loop:
+    """`for name in sequence do body`, or `filter`."""
+
+    kind: Literal["for", "filter"]
+    name: str
+    sequence: Expression
+    body: Expression
+    at: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Fold:
+    """`fold operator initial sequence`; without `initial` the operator says where to begin."""
+
+    operator: str
+    initial: Expression | None
+    sequence: Expression
+    at: int
+    start: int
+    end: int
+
+
+# Names of calls that are written with brackets: a list, an element of one, a part of one.
+LIST, INDEX, SLICE = "[]", "[i]", "[:]"
+
+Expression: TypeAlias = Number | Boolean | String | Null | Call | LetIn | Loop | Fold
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Let:
-    """`let name(formals) = value`."""
+    """`let name(formals) = value`; `bare` without its `let`, as V2 has it."""
 
     name: str
     formals: tuple[str, ...]
@@ -68,6 +117,7 @@ class Let:
     at: int
     start: int
     end: int
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,14 +178,28 @@ def is_word(name: str) -> bool:
     return first.isalnum() and not first.isupper()
 
 
+def parts(expression: Expression) -> tuple[Expression, ...]:
+    """Return the expressions directly inside one."""
+    match expression:
+        case Call():
+            return expression.arguments
+        case LetIn():
+            return (expression.value, expression.body)
+        case Loop():
+            return (expression.sequence, expression.body)
+        case Fold():
+            first = () if expression.initial is None else (expression.initial,)
+            return (*first, expression.sequence)
+    return ()
+
+
 def walk(expression: Expression) -> Iterator[Expression]:
     """Yield an expression and everything in it, outermost and leftmost first."""
     stack = [expression]
     while stack:
         found = stack.pop()
         yield found
-        if isinstance(found, Call):
-            stack.extend(reversed(found.arguments))
+        stack.extend(reversed(parts(found)))
 
 
 def outline(program: Program) -> list[tuple[object, ...]]:
@@ -157,7 +221,14 @@ def outline(program: Program) -> list[tuple[object, ...]]:
 
 
 def _row(expression: Expression) -> tuple[object, ...]:
-    if isinstance(expression, Call):
-        return ("call", expression.name, len(expression.arguments))
+    match expression:
+        case Call():
+            return ("call", expression.name, len(expression.arguments))
+        case LetIn():
+            return ("letin", expression.name)
+        case Loop():
+            return (expression.kind, expression.name)
+        case Fold():
+            return ("fold", expression.operator, expression.initial is not None)
     # repr tells nan from nan no better than it tells -0.0 from 0.0: exactly as well as needed.
     return (type(expression).__name__.lower(), repr(expression.value))

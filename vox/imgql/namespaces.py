@@ -1,0 +1,62 @@
+"""Where V2 keeps its names: which namespaces there are, and what of them this installation can run.
+
+`default` and `vox1` are always there; the others are named with a dot, or imported. A function of another
+namespace is the operator of the catalogue that is called `namespace.function`: a row there is all it takes.
+The names below are known to have no kernel yet, so that the checker can tell them from mistyped ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+from vox.operators.catalogue import CATALOGUE
+from vox.operators.registry import Operator
+
+ALWAYS = ("default", "vox1")
+NAMESPACES = (*ALWAYS, "simpleitk", "arrays", "strings", "geom", "nnunet", "test")
+# Namespaces that need more than the package itself: what to install.
+EXTRAS = {"nnunet": "torch and nnunetv2"}
+
+_PLANNED = {
+    "default": "combine keep dask_map contralateral_asymmetry",
+    "vox1": "gradient avg0 extract n4 hd95 nsd slic label_mean",
+    "arrays": "pixel_accuracy confusion_matrix dice_score jaccard_index count_pixels threshold_equal"
+    " array_stats compare_arrays",
+    "geom": "blank circle regular_polygon",
+    "nnunet": "train make_predictor predict env_check",
+    "test": "fibonacci impure timewaste demo_data enqueue enqueue_advanced workflow_controller",
+    "simpleitk": "BinaryThreshold CurvatureFlow Statistics Extract Cast RescaleIntensity DiscreteGaussian"
+    " Median SmoothingRecursiveGaussian GetArrayFromImage GetPixelIDValueFromString OtsuThreshold",
+}
+PLANNED = {space: frozenset(names.split()) for space, names in _PLANNED.items()}
+
+
+@cache
+def members(namespace: str) -> frozenset[str]:
+    """Return the names of a namespace that have operators."""
+    head = f"{namespace}."
+    return frozenset(o.name.removeprefix(head) for o in CATALOGUE if o.name.startswith(head))
+
+
+def operator(namespace: str, name: str) -> Operator | None:
+    """Return the operator behind a function of a namespace."""
+    full = name if namespace in ALWAYS else f"{namespace}.{name}"
+    if namespace in ALWAYS and "." in name:
+        return None
+    try:
+        return CATALOGUE.named(full)
+    except KeyError:
+        return None
+
+
+def planned(name: str) -> str | None:
+    """Return the namespace that will have a function."""
+    return next((space for space, names in PLANNED.items() if name in names), None)
+
+
+def homes(name: str) -> Iterator[str]:
+    """Yield the namespaces that have a function of this name."""
+    for namespace in NAMESPACES:
+        if name in members(namespace) or name in PLANNED.get(namespace, ()):
+            yield namespace
