@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vox.kernels import (
         bits,
+        compare,
         components,
         distance,
+        histograms,
         neighbours,
         parallel,
         ranks,
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "bits",
+    "compare",
     "components",
     "distance",
+    "histograms",
     "neighbours",
     "parallel",
     "ranks",
@@ -41,7 +45,7 @@ __all__ = [
     "warm",
 ]
 
-_COMPILED = ("components", "distance", "ranks", "texture")
+_COMPILED = ("compare", "components", "distance", "neighbours", "ranks", "texture")
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,8 @@
 
 The squared distance to a voxel dx, dy, dz away is ((dx sx)^2 + (dy sy)^2) + (dz sz)^2 in float64, rounded in
 this order. Rounding is monotone, so the minimum taken axis by axis is the minimum over all voxels to the
-last bit: the result does not depend on the algorithm.
+last bit: the result does not depend on the algorithm. Where nothing is rounded at all `squares` does the
+same in integers.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vox.kernels import parallel
+from vox.kernels import parallel, squares
 from vox.kernels.bits import Words, unpack
 from vox.kernels.jit import OPTIONS, array, njit, trailing_zeros, types, view
 from vox.kernels.neighbours import contour
@@ -210,6 +211,9 @@ def signed(words: Words, width: int, spacing: tuple[float, float, float]) -> NDA
     edge = contour(words, width)
     if not edge.any():
         return np.full((planes, height, width), -NO_CONTOUR if words.any() else NO_CONTOUR, np.float32)
+    exact = squares.unit(spacing, (64 * words.shape[2], height, planes))
+    if exact is not None and (found := squares.signed(words, edge, width, *exact)) is not None:
+        return found
     lengths = zip((width, height, planes), spacing, strict=True)
     x, y, z = ((np.arange(count) * float(step)) ** 2 for count, step in lengths)
     squared = np.empty((planes, height, width), np.float64)
@@ -236,4 +240,5 @@ def _signed_roots(squared: NDArray[np.float64], words: Words) -> NDArray[np.floa
 
 def warm() -> None:
     """Run everything once, on two voxels."""
-    signed(np.ones((1, 1, 1), np.uint64), 2, (1.0, 1.0, 1.0))
+    signed(np.ones((1, 1, 1), np.uint64), 2, (0.7, 1.0, 1.0))
+    squares.warm()

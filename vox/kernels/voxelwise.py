@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vox.kernels import bits, parallel
+from vox.kernels import bits, compare, parallel
 
 Voxels = NDArray[Any]
 Single = NDArray[np.float32]
@@ -108,12 +108,7 @@ def inside(voxels: Voxels, words: bits.Words) -> Voxels:
 
 def between(voxels: Voxels, low: float, high: float) -> bits.Words:
     """Return the voxels v with low <= v <= high, after rounding the two to float32."""
-    a, b = single(low), single(high)
-    if a == -np.inf:
-        return bits.select(voxels, lambda v: v <= b)
-    if b == np.inf:
-        return bits.select(voxels, lambda v: v >= a)
-    return bits.select(voxels, lambda v: (v >= a) & (v <= b))
+    return compare.between(voxels, single(low), single(high))
 
 
 def index(shape: tuple[int, int, int], axis: int) -> Single:

@@ -68,15 +68,13 @@ def eq_sv(number: float, image: Image) -> Mask:
 def geq_sv(number: float, image: Image) -> Mask:
     """Return the voxels that are at least a number."""
     one_component(".<=", image)
-    low = kernels.voxelwise.single(number)
-    return Mask(image.geometry, kernels.bits.select(image.voxels, lambda v: v >= low))
+    return Mask(image.geometry, kernels.voxelwise.between(image.voxels, number, math.inf))
 
 
 def leq_sv(number: float, image: Image) -> Mask:
     """Return the voxels that are at most a number."""
     one_component(".>=", image)
-    high = kernels.voxelwise.single(number)
-    return Mask(image.geometry, kernels.bits.select(image.voxels, lambda v: v <= high))
+    return Mask(image.geometry, kernels.voxelwise.between(image.voxels, -math.inf, number))
 
 
 def between(low: float, high: float, image: Image) -> Mask:

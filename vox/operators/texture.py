@@ -37,10 +37,9 @@ def cross_correlation(
     reach = _reach(radius, a)
     if not low < high or count * a.voxels.size * max(1, math.prod(_box(a, reach))) > _EXACT:
         return _degenerate(a, low, high)
-    local = kernels.texture.bin_of(a.voxels, low, high, count)
-    other = local if b.voxels is a.voxels else kernels.texture.bin_of(b.voxels, low, high, count)
-    reference = kernels.texture.histogram(other, where.words, count)
-    return Image(geometry, kernels.texture.correlation(local, reference, reach))
+    limits = float(low), float(high)
+    found = kernels.texture.correlation(a.voxels, b.voxels, where.words, limits, count, reach)
+    return Image(geometry, found)
 
 
 def _reach(radius: float, image: Image) -> tuple[int, int, int]:
