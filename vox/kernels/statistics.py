@@ -11,17 +11,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vox.kernels import bits
+from vox.kernels import bits, compare, counting, parallel
 
 Voxels = NDArray[Any]
 
 
 def extremes(voxels: Voxels) -> tuple[float, float]:
     """Return the smallest and the largest value that is a number; NaN when none is."""
-    low, high = float(np.min(voxels)), float(np.max(voxels))
-    if math.isnan(low) or math.isnan(high):
-        low, high = float(np.fmin.reduce(voxels, axis=None)), float(np.fmax.reduce(voxels, axis=None))
-    return low, high
+    ends: list[tuple[float, float]] = []
+
+    def run(start: int, stop: int) -> None:
+        part = voxels[start:stop]
+        ends.append((float(np.min(part)), float(np.max(part))))
+
+    parallel.slabs(run, len(voxels), rows=8)
+    lows, highs = zip(*ends, strict=True)
+    if any(map(math.isnan, lows + highs)):
+        return float(np.fmin.reduce(voxels, axis=None)), float(np.fmax.reduce(voxels, axis=None))
+    return min(lows), max(highs)
 
 
 def mean(voxels: Voxels, words: bits.Words) -> float:
@@ -43,17 +50,32 @@ def mean(voxels: Voxels, words: bits.Words) -> float:
 def otsu(voxels: Voxels, words: bits.Words, bins: int) -> bits.Words:
     """Return the voxels of a mask above Otsu's threshold of the mask's histogram.
 
-    Values that are not numbers are never counted and never above. With an infinite value, or bins so wide
-    that float32 cannot hold their edges, there is no histogram: nothing is above.
+    Values that are not numbers are never counted and never above. With an infinite value there is no
+    histogram: nothing is above.
     """
-    kept = bits.unpack(words, voxels.shape[2])
-    threshold = otsu_threshold(voxels[kept], bins)
-    return bits.pack(kept & (voxels > threshold))
+    if voxels.dtype.kind in "iu":
+        values, counts = counting.occurrences(voxels, words)
+        found = counts > 0
+        threshold = otsu_threshold(values[found], bins, counts[found])
+    else:
+        threshold = otsu_threshold(counting.gathered(voxels, words), bins)
+    if threshold == np.inf:
+        return np.zeros_like(words)
+    above: bits.Words = compare.between(
+        voxels, np.nextafter(threshold, np.float32(np.inf)), np.float32(np.inf)
+    )
+    return above & words
 
 
-def otsu_threshold(values: Voxels, bins: int) -> np.float32:
-    """Return the upper edge of the last bin of the lower class; infinite when there are no two classes."""
-    numbers = values[~np.isnan(values)].astype(np.float64)
+def otsu_threshold(values: Voxels, bins: int, times: NDArray[np.int64] | None = None) -> np.float32:
+    """Return the upper edge of the last bin of the lower class; infinite when there are no two classes.
+
+    Parameters
+    ----------
+    times
+        How often each value occurs; once, if not given.
+    """
+    numbers = values[~np.isnan(values)].astype(np.float64) if times is None else values.astype(np.float64)
     infinite = np.float32(np.inf)
     if not len(numbers):
         return infinite
@@ -61,10 +83,14 @@ def otsu_threshold(values: Voxels, bins: int) -> np.float32:
     if not math.isfinite(high - low) or low == high:
         return infinite
     edges = _bin_edges(low, high, bins)
-    if not np.isfinite(edges).all():
-        return infinite
-    counts = np.bincount(np.searchsorted(edges, numbers, side="right") - 1, minlength=bins)[:bins]
-    return np.float32(edges[_best_split(counts, edges) + 1])
+    places = np.empty(len(numbers), np.int64)
+
+    def run(start: int, stop: int) -> None:
+        places[start:stop] = np.searchsorted(edges, numbers[start:stop], side="right") - 1
+
+    parallel.slabs(run, len(numbers), rows=1 << 16)
+    counts = np.bincount(places, times, minlength=bins)[:bins]
+    return np.float32(edges[_best_split(counts.astype(np.int64), edges) + 1])
 
 
 def _bin_edges(low: float, high: float, bins: int) -> NDArray[np.float64]:

@@ -159,7 +159,8 @@ def test_warming_loads_every_compiled_module_and_tells_how_long_it_took():
 EVERY_SIGNATURE = """
 from vox import kernels
 from vox.kernels import compare, components, distance, histograms, neighbours, ranks, squares, texture
-modules = (compare, components, distance, histograms, neighbours, ranks, squares, texture)
+from vox.kernels import counting
+modules = (compare, components, counting, distance, histograms, neighbours, ranks, squares, texture)
 before = {(m, n): len(getattr(t, "signatures", ())) for m in modules for n, t in vars(m).items()}
 kernels.warm()
 for (module, name), count in before.items():
@@ -261,10 +262,25 @@ def test_ranks_by_sorting_are_ranks_by_counting():
 
 def test_floats_are_ordered_by_their_keys():
     special = np.float32([-np.inf, -3e38, -1.5, -1e-45, -0.0, 0.0, 1e-45, 1.5, 3e38, np.inf])
-    keys = ranks._ordered(special).astype(np.int64)
+    keys = special.view(np.uint32).copy()
+    ranks._order(keys)
+    keys = keys.astype(np.int64)
     assert (np.diff(keys) >= 0).all()
     assert keys[4] == keys[5]
     assert len(set(keys.tolist())) == 9
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e30])
+def test_ranks_are_found_among_values_that_lie_anyhow(scale):
+    values = (RNG.normal(size=(3, 40, 70)) * scale).astype(np.float32)
+    values[0, :30] = np.float32(scale)
+    values[1, 0, :5] = [np.nan, np.inf, -np.inf, 0.0, -0.0]
+    flags = RNG.random(values.shape) < 0.8
+    kept = np.sort(values[flags & ~np.isnan(values)])
+    less, most = (np.searchsorted(kept, values, side=side) for side in ("left", "right"))
+    wanted = ((less + 0.5 * (most - less)) / len(kept)).astype(np.float32)
+    wanted[~flags | np.isnan(values)] = -1
+    assert ranks.percentiles(values, bits.pack(flags), 0.5).tobytes() == wanted.tobytes()
 
 
 def test_bins_are_half_open_and_nan_is_in_none():
