@@ -15,8 +15,16 @@ def v1_number(value: float) -> str:
     return text if text.strip("-0123456789") else f"{text}.0"
 
 
-def show_value(value: bool | int | float | str | None) -> str:
-    """Return a printed value: numbers in V1's style, strings in double quotes, as F#'s `%A` does."""
+def show_value(value: object, *, v2: bool = False) -> str:
+    """Return a printed value.
+
+    V1 shows numbers with ten digits and strings in double quotes, as F#'s `%A` does; V2 shows what Python's
+    `str` does. Sequences, records and images only V2 prints.
+    """
+    if v2 or not (value is None or isinstance(value, bool | int | float | str)):
+        from vox.operators.sequences import text_of
+
+        return text_of(value)  # type: ignore[arg-type]
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
