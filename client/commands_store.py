@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from client.commands_run import emit
 from client.options import Options, common
-from vox.errors import UsageError
+from vox.errors import ExecutionUnknown, UsageError
+
+if TYPE_CHECKING:
+    from vox.digest import NodeId
 
 _PATH = click.Path(path_type=Path)
 
@@ -143,7 +146,10 @@ def store_mark(name: str, options: Options) -> int:
 @click.option("--list", "listed", is_flag=True, help="List the marks.")
 @common(coordinator=False)
 def store_rollback(name: str | None, until: str, listed: bool, options: Options) -> int:
-    """Take back every result since a MARK; nodes have the results they had then."""
+    """Take back every result since a MARK; nodes have the results they had then.
+
+    The name of an execution of this machine is a mark too: then only what it computed is taken back.
+    """
     with _opened(options, verb="roll_back") as shelf:
         if listed or name is None:
             marks = shelf.marks()
@@ -153,8 +159,20 @@ def store_rollback(name: str | None, until: str, listed: bool, options: Options)
                 for each, (claims, _) in marks.items():
                     click.echo(f"{each}  (after claim {claims})")
             return 0
-        taken = shelf.roll_back(name, until)
+        taken = shelf.roll_back(name, until, _nodes_of(name, options))
     return _told(options, {"mark": name, "withdrawn": taken}, f"{taken} results were taken back")
+
+
+def _nodes_of(execution: str, options: Options) -> list[NodeId] | None:
+    """Return the nodes of an execution; None if the name is not one's."""
+    from client.engines import open_local
+
+    with open_local(options.settings()) as session:
+        try:
+            engine: Any = session.engine
+            return list(engine.coordinator.plan(execution).nodes)
+        except ExecutionUnknown:
+            return None
 
 
 @store.command("export", epilog="Example: vox store export there --backend filesystem")

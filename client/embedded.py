@@ -10,16 +10,18 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from coordinator.contract import HandsListener, WorkerInfo
+from coordinator.contract import DynamicExecutionConfig, HandsListener, WorkerInfo
 from coordinator.executions import Executions
 from coordinator.ledger import Ledger
-from vox.errors import VoxError
+from vox.errors import StoreError, VoxError
 from vox.fragment import Fragment, Report
 from vox.operators.catalogue import CATALOGUE
 from vox.operators.registry import Registry
+from vox.plan import Plan
 from vox.settings import Settings, state_dir
 from vox.store.contract import Store
 
@@ -154,6 +156,17 @@ class EmbeddedEngine(Executions):
         super().__init__(
             store, ThreadHands(make_runner, count), ledger=ledger, resume=False, catalogue=catalogue
         )
+
+    def submit(self, plan: Plan, config: DynamicExecutionConfig) -> str:
+        """Begin an execution; `vox store rollback EXECUTION` takes back what it will have computed."""
+        # Not every kind of store can go back.
+        store: Any = self.store if hasattr(self.store, "position") and config.writes else None
+        position = store.position() if store else 0
+        execution = super().submit(plan, config)
+        if store:
+            with suppress(StoreError):
+                store.mark(execution, position)
+        return execution
 
     def close(self) -> None:
         """Let running kernels end, then close ledger and store."""

@@ -249,21 +249,26 @@ class Care(SqliteBase):
 
     # Marks -------------------------------------------------------------------------------------
 
-    def mark(self, name: str) -> None:
-        """Give this moment a name, to which results can be taken back."""
+    def position(self) -> int:
+        """Return this moment, for a mark that gets its name later."""
+        with self._reader() as connection:
+            return keeping.position(connection)
+
+    def mark(self, name: str, position: int | None = None) -> None:
+        """Give this moment, or an earlier one, a name to which results can be taken back."""
         at_s = int(self.options.clock.now())
-        self._write(lambda connection: keeping.mark(connection, name, at_s))
+        self._write(lambda connection: keeping.mark(connection, name, at_s, position))
 
     def marks(self) -> dict[str, tuple[int, int]]:
         """Return the marks, oldest first: how many claims there were, and when that was."""
         with self._reader() as connection:
             return rows.marks(connection)
 
-    def roll_back(self, name: str, until: str = "") -> int:
+    def roll_back(self, name: str, until: str = "", nodes: Collection[NodeId] | None = None) -> int:
         """Take back every claim since a mark, and let nodes have their results of then; return how many.
 
-        With a second mark `until`, only the claims between the two. What was computed from their outputs
-        stays: it is said of those bytes, whoever made them.
+        With a second mark `until`, only the claims between the two; with `nodes`, only those about them. What
+        was computed from their outputs stays: it is said of those bytes, whoever made them.
 
         Raises
         ------
@@ -276,7 +281,9 @@ class Care(SqliteBase):
         after, at_s = marks[name][0], int(self.options.clock.now())
         last = marks[until][0] if until in marks else None
         return self._write_and_note(
-            lambda connection: keeping.roll_back(connection, name, after, last, at_s), "rollback", [name]
+            lambda connection: keeping.roll_back(connection, name, (after, last), nodes, at_s),
+            "rollback",
+            [name],
         )
 
     # The audit log -----------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from vox.attest import Attestation
-from vox.digest import Digest
+from vox.digest import Digest, NodeId
 from vox.store import audit, eviction
 from vox.store import sqlite_rows as rows
 from vox.store.recipes import recipe_of
@@ -170,39 +170,55 @@ def inherit(connection: sqlite3.Connection, made: Sequence[tuple[Digest, Sequenc
 # Marks -----------------------------------------------------------------------------------------------
 
 
-def mark(connection: sqlite3.Connection, name: str, at_s: int) -> None:
-    """Write down the last claim known; a mark that exists stays where it is."""
+def mark(connection: sqlite3.Connection, name: str, at_s: int, last: int | None = None) -> None:
+    """Write down the last claim known, or one before; a mark that exists stays where it is."""
     connection.execute(
-        "INSERT INTO marks SELECT ?, coalesce(max(id), 0), ? FROM attestations WHERE true"
+        "INSERT INTO marks SELECT ?1, coalesce(?3, max(id), 0), ?2 FROM attestations WHERE true"
         " ON CONFLICT DO NOTHING",
-        (name, at_s),
+        (name, at_s, last),
     )
 
 
-def roll_back(connection: sqlite3.Connection, name: str, after: int, last: int | None, at_s: int) -> int:
-    """Take back the claims after one and up to another; return how many.
+def position(connection: sqlite3.Connection) -> int:
+    """Return the last claim known."""
+    last: int = connection.execute("SELECT coalesce(max(id), 0) FROM attestations").fetchone()[0]
+    return last
+
+
+def roll_back(
+    connection: sqlite3.Connection,
+    name: str,
+    span: tuple[int, int | None],
+    nodes: Collection[NodeId] | None,
+    at_s: int,
+) -> int:
+    """Take back the claims after one and up to another, or those of them about some nodes; return how many.
 
     Each node then has the result that the first of its other claims says. Blobs stay: whoever collects sweeps
     those that nothing names any more.
     """
-    newest = connection.execute("SELECT coalesce(max(id), 0) FROM attestations").fetchone()[0]
-    span = {"after": after, "last": newest if last is None else last, "name": name, "at_s": at_s}
-    taken = connection.execute(
-        "INSERT INTO withdrawn SELECT id, action, node, output, issuer, body, :name, :at_s"
-        " FROM attestations WHERE id > :after AND id <= :last",
-        span,
-    ).rowcount
+    after, last = span[0], position(connection) if span[1] is None else span[1]
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS taken (id INTEGER PRIMARY KEY)")
+    connection.execute("DELETE FROM taken")
+    within = connection.execute(
+        "SELECT id, node FROM attestations WHERE id > ? AND id <= ?", (after, last)
+    ).fetchall()
+    names = None if nodes is None else {node.sha256 for node in nodes}
+    connection.executemany(
+        "INSERT INTO taken VALUES (?)", [(n,) for n, node in within if names is None or node in names]
+    )
+    about = "(SELECT node FROM attestations WHERE id IN taken)"
     left = connection.execute(
         "SELECT node, action, output, min(id), body FROM attestations"
-        " WHERE NOT (id > :after AND id <= :last) AND node IN"
-        " (SELECT node FROM attestations WHERE id > :after AND id <= :last) GROUP BY node",
-        span,
+        f" WHERE id NOT IN taken AND node IN {about} GROUP BY node"
     ).fetchall()
+    connection.execute(f"DELETE FROM results WHERE node IN {about}")
     connection.execute(
-        "DELETE FROM results WHERE node IN (SELECT node FROM attestations WHERE id > :after AND id <= :last)",
-        span,
+        "INSERT INTO withdrawn SELECT id, action, node, output, issuer, body, ?, ? FROM attestations"
+        " WHERE id IN taken",
+        (name, at_s),
     )
-    connection.execute("DELETE FROM attestations WHERE id > :after AND id <= :last", span)
+    taken = connection.execute("DELETE FROM attestations WHERE id IN taken").rowcount
     connection.executemany(
         "INSERT INTO results (node, action, output, size, claim) VALUES (?, ?, ?, ?, ?)",
         [
@@ -211,7 +227,7 @@ def roll_back(connection: sqlite3.Connection, name: str, after: int, last: int |
         ],
     )
     # Ids are given anew from the highest that is left: no mark may lie beyond it.
-    connection.execute("UPDATE marks SET claim = min(claim, (SELECT coalesce(max(id), 0) FROM attestations))")
+    connection.execute("UPDATE marks SET claim = min(claim, ?)", (position(connection),))
     return taken
 
 

@@ -160,6 +160,18 @@ def test_a_rollback_between_two_marks_leaves_what_came_later(kind: Any, tmp_path
         assert store.roll_back("one") == 3
 
 
+@both_kinds
+def test_a_rollback_of_some_nodes_leaves_those_of_another_execution(kind: Any, tmp_path: Path) -> None:
+    with kind(tmp_path) as store:
+        here = store.position()
+        for name in ("mine", "yours", "mine too"):
+            store.put([blob_of(name.encode())], [made_of(name, name.encode())])
+        store.mark("an execution", here)
+        mine = [NodeId.of(b"mine"), NodeId.of(b"mine too"), NodeId.of(b"never computed")]
+        assert store.roll_back("an execution", nodes=mine) == 2
+        assert set(store.results([*mine, NodeId.of(b"yours")])) == {NodeId.of(b"yours")}
+
+
 # Scopes --------------------------------------------------------------------------------------------
 
 
