@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vox.kernels import (
+        balls,
         bits,
         compare,
         components,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "balls",
     "bits",
     "compare",
     "components",

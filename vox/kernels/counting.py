@@ -55,6 +55,28 @@ def _look_up(
                 word &= word - _ONE
 
 
+@njit(
+    [
+        types.void(view(kind, 1), view(_U64, 2), view(types.boolean, 1), _I64, array(_U64, 2), _I64, _I64)
+        for kind in _NARROW
+    ],
+    **OPTIONS,
+)
+def _choose(voxels: Any, words: Any, table: Any, width: Any, out: Any, start: Any, stop: Any) -> None:
+    """Write the voxels of a mask whose entry in the table is true."""
+    for row in range(start, stop):
+        for w in range(words.shape[1]):
+            word = words[U(row), U(w)]
+            at = U(row * width + 64 * w)
+            kept = _ZERO
+            while word != _ZERO:
+                place = trailing_zeros(word)
+                word &= word - _ONE
+                if table[U(voxels[at + place])]:
+                    kept |= _ONE << place
+            out[U(row), U(w)] = kept
+
+
 @njit(types.void(view(_F32, 1), view(_U64, 2), _I64, array(_F32, 1), array(_I64, 1), _I64, _I64), **OPTIONS)
 def _gather(voxels: Any, words: Any, width: Any, values: Any, firsts: Any, start: Any, stop: Any) -> None:
     """Write the values of a mask's voxels from `firsts[row]` on; row by row, in raster order."""
@@ -118,6 +140,19 @@ def looked_up(
     return out
 
 
+def chosen(voxels: NDArray[Any], words: bits.Words, table: NDArray[np.bool_]) -> bits.Words:
+    """Return the voxels of a mask whose value's entry, in the order of `occurrences`, is true."""
+    depth, height, width = voxels.shape
+    flat, rows = _flat(voxels), _rows(words)
+    turned = np.roll(table, int(np.iinfo(voxels.dtype).min))
+    out = np.empty(words.shape, np.uint64)
+    target = out.reshape(rows.shape)
+    parallel.slabs(
+        lambda start, stop: _choose(flat, rows, turned, width, target, start * height, stop * height), depth
+    )
+    return out
+
+
 def gathered(voxels: NDArray[np.float32], words: bits.Words) -> NDArray[np.float32]:
     """Return the values of a mask's voxels in raster order."""
     depth, height, width = voxels.shape
@@ -134,5 +169,6 @@ def warm() -> None:
     """Run everything once, on a voxel."""
     one = np.ones((1, 1, 1), np.uint64)
     for kind in (np.uint8, np.int16):
-        occurrences(np.zeros((1, 1, 1), kind), one)
+        _, counts = occurrences(np.zeros((1, 1, 1), kind), one)
+        chosen(np.zeros((1, 1, 1), kind), one, counts > 0)
     gathered(np.zeros((1, 1, 1), np.float32), one)
