@@ -152,6 +152,7 @@ class EmbeddedEngine(Executions):
 
         count = threads or _cores()
         self._owned_ledger = ledger
+        self._begun: dict[str, int] = {}
         # Several processes may write to one ledger; what another of them began is not ours to go on with.
         super().__init__(
             store, ThreadHands(make_runner, count), ledger=ledger, resume=False, catalogue=catalogue
@@ -159,18 +160,28 @@ class EmbeddedEngine(Executions):
 
     def submit(self, plan: Plan, config: DynamicExecutionConfig) -> str:
         """Begin an execution; `vox store rollback EXECUTION` takes back what it will have computed."""
+        self._mark()
         # Not every kind of store can go back.
         store: Any = self.store if hasattr(self.store, "position") and config.writes else None
         position = store.position() if store else 0
         execution = super().submit(plan, config)
         if store:
-            with suppress(StoreError):
-                store.mark(execution, position)
+            self._begun[execution] = position
         return execution
+
+    def _mark(self) -> None:
+        """Write down where executions began that computed something; the others must not cost a write."""
+        begun, self._begun = self._begun, {}
+        store: Any = self.store
+        for execution, position in begun.items():
+            with suppress(StoreError):
+                if store.position() > position:
+                    store.mark(execution, position)
 
     def close(self) -> None:
         """Let running kernels end, then close ledger and store."""
         super().close()
+        self._mark()
         if self._owned_ledger is not None:
             self._owned_ledger.close()
         self.store.close()
