@@ -27,15 +27,18 @@ from coordinator.notices import (
     CancelAsked,
     CancelFragment,
     Command,
+    Due,
     Finish,
     FragmentBroken,
     FragmentReported,
     Gather,
     GoalsGathered,
     Known,
+    Later,
     Notice,
     PlanSubmitted,
     Publish,
+    PublishPage,
     Record,
     StartFragment,
     WorkerArrived,
@@ -274,6 +277,10 @@ class Executions:
         match command:
             case Publish(event):
                 self._watching.publish(event)
+            case PublishPage(page):
+                self._watching.publish(page)
+            case Later(delay_s, token):
+                self._later(delay_s, Due(token))
             case StartFragment(fragment, worker):
                 if not self._closing:
                     try:
@@ -292,6 +299,11 @@ class Executions:
                 seconds = self._clock.monotonic() - watched.began_monotonic
                 self._watching.finish(ExecutionResult(execution, state, seconds, nodes, goals, errors))
         return ()
+
+    def _later(self, delay_s: float, notice: Notice) -> None:
+        timer = threading.Timer(delay_s, self._tell, (notice,))
+        timer.daemon = True
+        timer.start()
 
     def _record(self, attestations: Sequence[Attestation]) -> None:
         believed = []

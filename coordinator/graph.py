@@ -6,166 +6,290 @@ It knows nothing of workers and fragments but the names that outcomes carry.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
-from coordinator.notices import Command, Finish, Known, Publish
-from coordinator.records import Cost, ExecutionRecord, FragmentRecord, GoalRecord, NodeRecord, Stage
-from vox.digest import NodeId
-from vox.events import (
-    Event,
-    ExecutionFinished,
-    NodeDone,
-    NodeFailed,
-    NodeLost,
-    NodeSkipped,
-    State,
-)
+from coordinator.goals import RESULT_LOST, SOURCE_LOST, Goals
+from coordinator.notices import Known, Later
+from coordinator.policy import retry_delay_s
+from coordinator.records import Cost, ExecutionRecord, FragmentRecord, NodeRecord, Stage
+from coordinator.window import OPEN_MAX, REFILL
+from vox.digest import Digest, NodeId
+from vox.events import NodeFailed, NodeLost, NodeSkipped
 from vox.fragment import Done, Failed, How, Lost
 from vox.plan import Apply, Constant, Node, Source
 
 # A result that vanishes as often as this will not stay.
 LOSSES_MAX = 5
+# Results of nodes that were forgotten a moment ago: another execution of the same plan may just be looking.
+REMEMBERED_MAX = 8_192
 NO_OUTCOME = ("E0805", "its worker gave no outcome", "the worker may be of another version")
-SOURCE_LOST = ("E0505", "an input image is in no store any more", "submit the program again from its files")
-RESULT_LOST = ("E0506", "a result that it needs is lost again and again", "see `vox store check`")
 
 
-class Graph:
-    """Records of nodes, shared by executions of one realm; counters; what became of goals.
+class Graph(Goals):
+    """Records of nodes, shared by executions of one realm.
 
     Attributes
     ----------
     at
         Notices so far: the scheduler's only clock.
-    commands
-        What is to be done, in order; the scheduler takes it away.
-    ending
-        Executions whose goals are all settled.
-    gathers
-        Goals whose blobs are to be brought here.
+    unwanted
+        Fragments that lost an interested one, once for each node.
     """
 
     def __init__(self, cost: Callable[[str], Cost]) -> None:
-        self._cost = cost
+        super().__init__()
+        self.cost_of = cost
         self._orders = 0
         self.at = 0
-        self.executions: dict[str, ExecutionRecord] = {}
         self.realms: dict[str, dict[NodeId, NodeRecord]] = {}
-        self.commands: list[Command] = []
-        self.ending: dict[ExecutionRecord, None] = {}
-        self.gathers: dict[ExecutionRecord, list[NodeRecord]] = {}
+        self.unwanted: list[FragmentRecord] = []
+        self._young: dict[NodeId, tuple[Digest, int, tuple[str, ...]]] = {}
+        self._old: dict[NodeId, tuple[Digest, int, tuple[str, ...]]] = {}
+        self._tokens = 0
+        self._delays: dict[float, int] = {}
+        self.delayed: dict[int, list[NodeRecord]] = {}
 
     def order(self) -> int:
         """Return the next number of an order of arrival."""
         self._orders += 1
         return self._orders
 
-    def publish(self, event: Event) -> None:
-        """Make a fact known."""
-        self.commands.append(Publish(event))
-
     # What is needed
 
-    def enlist(
-        self, execution: ExecutionRecord, roots: Sequence[NodeId], known: Mapping[NodeId, Known]
-    ) -> list[NodeRecord]:
-        """Let an execution want `roots` and what they need; return the new open records, inputs first.
+    def fill(self, execution: ExecutionRecord) -> None:
+        """Make records of the next nodes of an execution, as many as there is room for."""
+        window = execution.window
+        if not len(window) or execution.open > OPEN_MAX - REFILL:
+            return
+        realm = self.realms.setdefault(execution.realm, {})
+        while len(window) and execution.open < OPEN_MAX:
+            name, uses, rank_ms = window.take()
+            self._come(execution, realm, name, uses, rank_ms)
+        if not len(window):
+            execution.known = {}
 
-        The walk goes down and stops at results. The caller makes what is returned ready.
-        """
-        plan, new = execution.plan, []
-        for root in roots:
-            if root in execution.records:
-                continue
-            stack = [(root, iter(self._join(execution, root, known)))]
-            while stack:
-                name, inputs = stack[-1]
-                below = next((i for i in inputs if i not in execution.records), None)
-                if below is not None:
-                    stack.append((below, iter(self._join(execution, below, known))))
-                    continue
-                stack.pop()
-                record = execution.records[name]
-                if record.open and record.inputs is None:
-                    needed = dict.fromkeys(
-                        execution.records[i]
-                        for i in plan.inputs(name)
-                        if not isinstance(plan.nodes[i], Constant)
-                    )
-                    record.inputs = tuple(needed)
-                    for other in needed:
-                        other.dependants[record] = None
-                    if record.fragment is None:
-                        new.append(record)
-        return new
+    def _come(
+        self,
+        execution: ExecutionRecord,
+        realm: dict[NodeId, NodeRecord],
+        name: NodeId,
+        uses: int,
+        rank_ms: float,
+    ) -> None:
+        """Let an execution want the next node of its window; all of its inputs have come before."""
+        node = execution.plan.nodes[name]
+        known = execution.known.get(name)
+        waits = known is None and isinstance(node, Apply)
+        execution.window.open -= waits
+        record = self._join(execution, realm, name, node, known)
+        execution.uses[record] = uses
+        record.rank_ms = max(record.rank_ms, rank_ms)
+        if record.stage is Stage.DONE:
+            if waits:
+                execution.tally["reused"] += 1
+                assert isinstance(node, Apply)
+                for needed in dict.fromkeys(node.inputs):
+                    other = execution.records.get(needed)
+                    if other is not None and not isinstance(other.node, Constant):
+                        self._used(execution, other, name)
+        elif not waits:
+            # It was known, and is being computed again for somebody else.
+            execution.tally["reused"] -= 1
+            execution.open += 1
+            self._begin(self._enlist(execution, record, execution.known))
+        else:
+            execution.open += 1
+            if record.inputs is None:
+                self._link(execution, record)
+                if record.fragment is None:
+                    self.requeue(record)
+            elif record.stage is Stage.READY:
+                execution.push(record)
 
     def _join(
-        self, execution: ExecutionRecord, name: NodeId, known: Mapping[NodeId, Known]
-    ) -> Sequence[NodeId]:
-        """Let an execution want one node; return the inputs that it needs for that."""
-        plan = execution.plan
-        realm = self.realms.setdefault(execution.realm, {})
+        self,
+        execution: ExecutionRecord,
+        realm: dict[NodeId, NodeRecord],
+        name: NodeId,
+        node: Node,
+        known: Known | None,
+    ) -> NodeRecord:
         record = realm.get(name)
         if record is None or record.broken:
-            record = realm[name] = self._new(realm, name, plan.nodes[name], known.get(name))
-        if record.fragment is not None:
-            if not record.wanted_by:  # it ran on after a cancel, and its inputs may have been dropped
-                record.fragment.wanted += 1
-                self._unlink(record)
-            execution.running[name] = record.fragment.worker
+            record = realm[name] = self._new(realm, name, node, known)
+        if record.fragment is not None and not record.wanted_by:
+            # It ran on after a cancel, and its inputs may have been dropped.
+            record.fragment.wanted += 1
+            self._unlink(record)
         execution.records[name] = record
         record.wanted_by[execution] = How.REUSED
-        if record.stage is Stage.DONE:
-            return ()
-        if record.stage is Stage.READY:
-            execution.push(record)
-        execution.tally["reused"] -= 1
-        return [i for i in plan.inputs(name) if not isinstance(plan.nodes[i], Constant)]
+        return record
 
     def _new(
         self, realm: dict[NodeId, NodeRecord], name: NodeId, node: Node, known: Known | None
     ) -> NodeRecord:
-        cost: Cost = self._cost(node.operator) if isinstance(node, Apply) else "scalar"
+        cost: Cost = self.cost_of(node.operator) if isinstance(node, Apply) else "scalar"
         record = NodeRecord(name, node, self.order(), cost, realm)
-        if known is None and isinstance(node, Source):
-            known = Known(node.digest)
+        if isinstance(node, Source):
+            known = known or Known(node.digest)
+        elif realm is self.realms.get(""):
+            remembered = self._young.get(name) or self._old.get(name)
+            if remembered is not None:
+                known = Known(*remembered[:2])
+                record.where = remembered[2]
         if known is not None:
             record.stage = Stage.DONE
             record.digest, record.size = known.digest, known.size
         assert record.stage is Stage.DONE or isinstance(node, Apply)
         return record
 
+    def _link(self, execution: ExecutionRecord, record: NodeRecord) -> None:
+        """Tie an open node to its inputs, which all have records."""
+        node, records = record.node, execution.records
+        assert isinstance(node, Apply)
+        inputs, constants = [], []
+        for name in dict.fromkeys(node.inputs):
+            other = records.get(name)
+            if other is None or isinstance(other.node, Constant):  # which may be the goal of a print
+                constants.append(name)
+            else:
+                inputs.append(other)
+                other.dependants[record] = None
+        record.inputs = tuple(inputs)
+        record.constants = tuple(constants)
+
+    def _enlist(
+        self, execution: ExecutionRecord, root: NodeRecord, known: Mapping[NodeId, Known]
+    ) -> list[tuple[ExecutionRecord, NodeRecord]]:
+        """Let an execution want what an open node needs, however deep: it was not meant to run.
+
+        The caller begins what is returned.
+        """
+        realm = self.realms.setdefault(execution.realm, {})
+        plan, new = execution.plan, []
+        stack = [root]
+        while stack:
+            record = stack.pop()
+            for name in dict.fromkeys(plan.inputs(record.name)):
+                if isinstance(plan.nodes[name], Constant):
+                    continue
+                other = execution.records.get(name)
+                if other is None:
+                    other = self._join(execution, realm, name, plan.nodes[name], known.get(name))
+                    execution.uses[other] = 0
+                    if other.open:
+                        self._uncount(execution)
+                        execution.open += 1
+                        stack.append(other)
+                execution.uses[other] += 1
+            new.append((execution, record))
+        return new
+
+    def _begin(self, new: Sequence[tuple[ExecutionRecord, NodeRecord]]) -> None:
+        """Let nodes wait for their inputs, which all have records now."""
+        for execution, record in reversed(new):
+            if record.open and record.inputs is None:
+                self._link(execution, record)
+        for execution, record in reversed(new):
+            if execution not in record.wanted_by or record.fragment is not None or not record.open:
+                continue
+            if record.stage is Stage.READY:
+                execution.push(record)
+            else:
+                self.requeue(record)
+
+    def _uncount(self, execution: ExecutionRecord, how: How = How.REUSED) -> None:
+        """Take back a node that was counted as ended; how, nobody remembers when it was long ago."""
+        tally = execution.tally
+        tally[next(kind for kind in (how.value, *tally) if tally[kind])] -= 1
+
     def make_ready(self, record: NodeRecord) -> None:
         """Count what a node waits for; with nothing to wait for it is ready."""
-        assert record.inputs is not None
-        record.waiting = sum(1 for needed in record.inputs if needed.stage is not Stage.DONE)
-        record.stage = Stage.WAITING if record.waiting else Stage.READY
-        if record.stage is Stage.READY:
-            for execution in record.wanted_by:
-                execution.push(record)
+        waiting = 1 if record.delayed else 0
+        for needed in record.inputs or ():
+            waiting += needed.stage is not Stage.DONE
+        record.waiting = waiting
+        if waiting:
+            record.stage = Stage.WAITING
+            return
+        record.stage = Stage.READY
+        for execution in record.wanted_by:
+            execution.push(record)
 
     def requeue(self, record: NodeRecord) -> None:
         """Put back a node that was RUNNING; or away, when nobody wants it or an input is broken."""
         record.fragment = None
+        record.stage = Stage.WAITING
         if not record.wanted_by:
             self.forget(record)
             return
-        cause = next((needed for needed in record.inputs or () if needed.broken), None)
-        if cause is None:
-            self.make_ready(record)
-        else:
-            self._skip(record, cause.name)
+        for needed in record.inputs or ():
+            if needed.broken:
+                self._skip(record, needed.name)
+                return
+        self.make_ready(record)
+
+    def due(self, token: int) -> None:
+        """Let nodes be tried again whose time of waiting is over."""
+        for record in self.delayed.pop(token, ()):
+            record.delayed = False
+            if record.stage is Stage.WAITING and record.inputs is not None and record.wanted_by:
+                self.make_ready(record)
+
+    # What is not needed any more
 
     def forget(self, record: NodeRecord) -> None:
         """Drop a record that nobody wants."""
         self._unlink(record)
-        if record.realm.get(record.name) is record:
-            del record.realm[record.name]
+        realm = record.realm
+        if realm.get(record.name) is record:
+            del realm[record.name]
+            if record.digest is not None and realm is self.realms.get("") and isinstance(record.node, Apply):
+                if len(self._young) >= REMEMBERED_MAX:
+                    self._old, self._young = self._young, {}
+                self._young[record.name] = (record.digest, record.size, record.where)
 
     def _unlink(self, record: NodeRecord) -> None:
         for needed in record.inputs or ():
             needed.dependants.pop(record, None)
         record.inputs = None
+
+    def _ended(self, record: NodeRecord, cause: NodeId) -> None:
+        """A node has a result or never will: it needs its inputs no more."""
+        inputs, record.inputs = record.inputs or (), None
+        for needed in inputs:
+            needed.dependants.pop(record, None)
+        for execution in tuple(record.wanted_by):
+            execution.open -= 1
+            for needed in inputs:
+                self._used(execution, needed, cause)
+            if not execution.uses[record] and record.name not in execution.pinned:
+                self._let_go(execution, record, cause)
+
+    def _used(self, execution: ExecutionRecord, record: NodeRecord, cause: NodeId) -> None:
+        left = execution.uses[record] = execution.uses[record] - 1
+        if not left and record.name not in execution.pinned:
+            self._let_go(execution, record, cause)
+
+    def _let_go(self, execution: ExecutionRecord, first: NodeRecord, cause: NodeId) -> None:
+        """An execution needs a node no more; if that has not ended, it and what only it needs is skipped."""
+        stack = [first]
+        while stack:
+            record = stack.pop()
+            del execution.uses[record]
+            del execution.records[record.name]
+            del record.wanted_by[execution]
+            if record.open:
+                execution.open -= 1
+                execution.tally["skipped"] += 1
+                self.publish(NodeSkipped(execution.name, record.name, cause))
+                for needed in record.inputs or ():
+                    left = execution.uses[needed] = execution.uses[needed] - 1
+                    if not left and needed.name not in execution.pinned:
+                        stack.append(needed)
+                if record.fragment is not None and not record.wanted_by:
+                    self.unwanted.append(record.fragment)
+            if not record.wanted_by and record.fragment is None:
+                self.forget(record)
 
     # Outcomes
 
@@ -183,14 +307,15 @@ class Graph:
                 dependant.waiting -= 1
                 if dependant.waiting == 0:
                     self.make_ready(dependant)
-        how, digest, size, wall_ms = outcome.how, outcome.digest, outcome.size, outcome.wall_ms
+        how = outcome.how
         for execution in record.wanted_by:
             execution.tally[how.value] += 1
             record.wanted_by[execution] = how
-            event = NodeDone(execution.name, record.name, record.operator, digest, size, how, worker, wall_ms)
-            self.publish(event)
+            page = self.page_of_done(execution, worker)
+            page.add(record.name, record.operator, outcome.digest, outcome.size, how, outcome.wall_ms)
             if record.name in execution.goals_by_node:
                 self.want_blob(execution, record)
+        self._ended(record, record.name)
         if not record.wanted_by:
             self.forget(record)
 
@@ -207,20 +332,42 @@ class Graph:
             )
             self.publish(event)
         if not final or not record.wanted_by:
+            if record.wanted_by:
+                self._delay(record, retry_delay_s(code, record.attempts))
             self.requeue(record)
             return
         record.stage = Stage.FAILED
         record.fragment = None
         for execution in tuple(record.wanted_by):
-            self._count_failure(execution, record, outcome)
-        for dependant in tuple(record.dependants):
-            if dependant.stage in (Stage.WAITING, Stage.READY):
-                self._skip(dependant, record.name)
+            self.count_failure(execution, record, outcome)
+        dependants = [d for d in record.dependants if d.stage in (Stage.WAITING, Stage.READY)]
+        self._ended(record, record.name)
+        for dependant in dependants:
+            self._skip(dependant, record.name)
+
+    def _delay(self, record: NodeRecord, delay_s: float) -> None:
+        if delay_s <= 0.0:
+            return
+        token = self._delays.get(delay_s)
+        if token is None:
+            self._tokens += 1
+            token = self._delays[delay_s] = self._tokens
+            self.commands.append(Later(delay_s, token))
+        record.delayed = True
+        self.delayed.setdefault(token, []).append(record)
+
+    def rest(self) -> None:
+        """End the handling of a notice: what comes next belongs to other pages, and other delays."""
+        self._delays.clear()
+        self.close_pages()
 
     def lost(
         self, record: NodeRecord, outcome: Lost, fragment: FragmentRecord, known: Mapping[NodeId, Known]
     ) -> None:
         """Take the news that an input's blob is nowhere."""
+        if not record.wanted_by:
+            self.requeue(record)
+            return
         needed = next((i for i in record.inputs or () if i.name == outcome.input), None)
         code, message, hint = NO_OUTCOME
         if needed is not None:
@@ -239,43 +386,27 @@ class Graph:
     def revive(self, record: NodeRecord, known: Mapping[NodeId, Known]) -> None:
         """Forget a result; it is wanted again, and what it needs with it."""
         worker = record.where[0] if record.where else ""
-        for execution, how in record.wanted_by.items():
-            execution.tally[how.value] -= 1
-            self.publish(NodeLost(execution.name, record.name, worker))
         record.losses += 1
         record.stage, record.forced = Stage.WAITING, True
         record.digest, record.where = None, ()
-        # Its inputs may have been dropped since it was done, or never been looked at.
-        self._unlink(record)
-        new: dict[NodeRecord, None] = {}
-        for execution in tuple(record.wanted_by):
-            del execution.records[record.name]
-            execution.tally["reused"] += 1  # which `enlist` takes away
-            new |= dict.fromkeys(self.enlist(execution, [record.name], known))
-        for dependant in record.dependants:
+        for execution, how in tuple(record.wanted_by.items()):
+            self._uncount(execution, how)
+            execution.open += 1
+            self.publish(NodeLost(execution.name, record.name, worker))
+        for dependant in tuple(record.dependants):
             if dependant.stage in (Stage.WAITING, Stage.READY):
                 self.make_ready(dependant)
-        for added in new:
-            if added.open:
-                self.requeue(added)
-
-    def _count_failure(self, execution: ExecutionRecord, record: NodeRecord, outcome: Failed) -> None:
-        execution.tally["failed"] += 1
-        span = execution.plan.origins.get(record.name)
-        error: dict[str, Any] = {"code": outcome.code, "message": f"{record.operator}: {outcome.message}"}
-        error |= {"hint": outcome.hint, "spans": [] if span is None else [span.to_json()]}
-        execution.errors.append(error)
-        self.settle(execution, record.name, "failed")
-        if not execution.config.keep_going:
-            for name in execution.goals_by_node:
-                self.settle(execution, name, "skipped")
-            self.ending[execution] = None
+        # Its inputs may have been dropped since it was done, or never been looked at.
+        new = []
+        for execution in tuple(record.wanted_by):
+            new += self._enlist(execution, record, known)
+        self._begin(new)
 
     def _skip(self, first: NodeRecord, cause: NodeId) -> None:
         stack = [first]
         while stack:
             record = stack.pop()
-            if record.broken:
+            if record.stage not in (Stage.WAITING, Stage.READY) or not record.wanted_by:
                 continue
             record.stage = Stage.SKIPPED
             for execution in tuple(record.wanted_by):
@@ -283,62 +414,17 @@ class Graph:
                 self.publish(NodeSkipped(execution.name, record.name, cause))
                 self.settle(execution, record.name, "skipped")
             stack += [d for d in record.dependants if d.stage in (Stage.WAITING, Stage.READY)]
+            self._ended(record, cause)
 
-    # Goals
-
-    def want_blob(self, execution: ExecutionRecord, record: NodeRecord) -> None:
-        """Ask for the blob of a goal that is not settled yet."""
-        if any(goal.state == "running" for goal in execution.goals_by_node[record.name]):
-            self.gathers.setdefault(execution, []).append(record)
-
-    def settle(self, execution: ExecutionRecord, name: NodeId, state: Any) -> None:
-        """End the goals that want a node, unless they have ended."""
-        for goal in execution.goals_by_node.get(name, ()):
-            if goal.state == "running":
-                goal.state = state
-                self._name_digests(execution, goal)
-                execution.goals_open -= 1
-        if execution.goals_open == 0:
-            self.ending[execution] = None
-
-    def give_up(self, execution: ExecutionRecord, record: NodeRecord) -> None:
-        """End the goals that want a node whose blob cannot be had."""
-        code, message, hint = RESULT_LOST if isinstance(record.node, Apply) else SOURCE_LOST
-        span = execution.goals_by_node[record.name][0].goal.span
-        error = {"code": code, "message": message, "hint": hint, "spans": [span.to_json()]}
-        execution.errors.append(error)
-        self.settle(execution, record.name, "failed")
-
-    def _name_digests(self, execution: ExecutionRecord, goal: GoalRecord) -> None:
-        value = execution.records.get(goal.goal.node)
-        if value is not None and value.digest is not None:
-            goal.digest = value.digest
-        if goal.goal.file is not None and goal.state == "succeeded":
-            goal.file = execution.records[goal.goal.file].digest
-
-    def finish(self, execution: ExecutionRecord) -> list[FragmentRecord]:
-        """Forget an execution; return the fragments that lost an interested one, once per node."""
-        states = {goal.state for goal in execution.goals}
-        if execution.state is State.RUNNING:
-            if states <= {"succeeded"}:
-                execution.state = State.SUCCEEDED
-            else:
-                execution.state = State.PARTIAL if "succeeded" in states else State.FAILED
-        ended = sum(count for kind, count in execution.tally.items() if kind != "skipped")
-        execution.tally["skipped"] = len(execution.plan) - ended
-        del self.executions[execution.name]
-        unwanted = []
+    def finish(self, execution: ExecutionRecord) -> None:
+        """Forget an execution and what only it wants."""
         for record in execution.records.values():
-            record.wanted_by.pop(execution, None)
+            del record.wanted_by[execution]
             if not record.wanted_by:
                 if record.fragment is None:
                     self.forget(record)
                 else:
-                    unwanted.append(record.fragment)
+                    self.unwanted.append(record.fragment)
         if execution.realm:
-            del self.realms[execution.realm]
-        self.publish(ExecutionFinished(execution.name, execution.state))
-        goals = tuple(goal.result() for goal in execution.goals)
-        errors = tuple(execution.errors)
-        self.commands.append(Finish(execution.name, execution.state, execution.counts(), goals, errors))
-        return unwanted
+            self.realms.pop(execution.realm, None)
+        self.end(execution)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from coordinator.graph import LOSSES_MAX, Graph
 from coordinator.records import ExecutionRecord, FragmentRecord, NodeRecord, Stage, WorkerRecord
-from vox.plan import Constant
+from vox.plan import Apply, Constant
 
 
 def check(graph: Graph, workers: Mapping[str, WorkerRecord], fragments: Mapping[str, FragmentRecord]) -> None:
@@ -57,7 +57,8 @@ def _check_record(record: NodeRecord, fragments: Mapping[str, FragmentRecord]) -
     assert record.losses <= LOSSES_MAX
     if record.stage in (Stage.WAITING, Stage.READY):
         assert record.inputs is not None
-        assert record.waiting == sum(1 for needed in record.inputs if needed.stage is not Stage.DONE), record
+        waiting = sum(1 for needed in record.inputs if needed.stage is not Stage.DONE)
+        assert record.waiting == waiting + record.delayed, record
         assert (record.waiting == 0) == (record.stage is Stage.READY), record
         assert not any(needed.broken for needed in record.inputs), "it stands behind a broken one"
         for needed in record.inputs:
@@ -65,22 +66,41 @@ def _check_record(record: NodeRecord, fragments: Mapping[str, FragmentRecord]) -
             assert set(record.wanted_by) <= set(needed.wanted_by), "who wants a node wants its inputs"
     if record.stage is Stage.READY:
         for execution in record.wanted_by:
-            assert any(entry is record for _, entry in execution.heap), "ready, and on no heap"
+            assert any(entry is record for *_, entry in execution.heap), "ready, and on no heap"
 
 
 def _check_execution(execution: ExecutionRecord, graph: Graph) -> None:
     tally = execution.tally
     assert all(count >= 0 for count in tally.values()), tally
-    assert len(execution.plan) == sum(tally.values()) + sum(r.open for r in execution.records.values()), tally
+    assert execution.open == sum(record.open for record in execution.records.values())
+    assert len(execution.plan) == sum(tally.values()) + execution.open + execution.window.open, tally
+    _check_uses(execution)
     for name, record in execution.records.items():
         assert execution in record.wanted_by
-        assert (name in execution.running) == (record.stage is Stage.RUNNING)
         assert not isinstance(record.node, Constant) or record.stage is Stage.DONE
         if record.open:
             assert graph.realms[execution.realm][name] is record
     assert execution.goals_open == sum(goal.state == "running" for goal in execution.goals)
     assert execution.goals_open, "all goals have ended, and the execution has not"
     for goal in execution.goals:
-        record = execution.records[goal.goal.wanted]
-        if goal.state == "running":
-            assert not record.broken, "a goal waits for a node that will never come"
+        wanted = execution.records.get(goal.goal.wanted)
+        if goal.state == "running" and wanted is not None:
+            assert not wanted.broken, "a goal waits for a node that will never come"
+
+
+def _check_uses(execution: ExecutionRecord) -> None:
+    """A node is remembered as long as a node that needs it has not ended, or a goal pins it; no longer."""
+    window, nodes = execution.window, execution.plan.nodes
+    uses = dict.fromkeys(execution.records, 0)
+    needing = [name for name, record in execution.records.items() if record.open]
+    for name in window.names[window.at :]:
+        if name not in execution.known and isinstance(nodes[name], Apply):
+            needing.append(name)
+    for name in needing:
+        for needed in dict.fromkeys(execution.plan.inputs(name)):
+            if needed in uses and not isinstance(nodes[needed], Constant):
+                uses[needed] += 1
+    kept = {record.name: count for record, count in execution.uses.items()}
+    assert uses == kept, "uses are the nodes that have not ended"
+    for name, count in uses.items():
+        assert count or name in execution.pinned, "nobody needs it, and it is still here"

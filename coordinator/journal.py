@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
 from coordinator.contract import DynamicExecutionConfig, ExecutionResult, GoalResult, NodeCounts
 from vox.digest import Digest, NodeId
-from vox.encoding import Term, decode, encode
+from vox.encoding import Term, decode, encode, head
 from vox.errors import Span
 from vox.events import State
 from vox.plan import Apply, Constant, Goal, Node, Plan, Source, Type, node_id
 
 _MAGIC = "vox.plan.v1"
+_ARRAY = 4
 
 
 def plan_to_bytes(plan: Plan) -> bytes:
@@ -22,7 +24,7 @@ def plan_to_bytes(plan: Plan) -> bytes:
     Inputs are written as positions, names of nodes not at all: they follow from the content.
     """
     at = {name: position for position, name in enumerate(plan.nodes)}
-    nodes: list[Term] = [_node_term(node, at) for _, node in plan]
+    nodes = [_node_bytes(node, at) for node in plan.nodes.values()]
     goals: list[Term] = [
         [
             goal.kind,
@@ -34,9 +36,26 @@ def plan_to_bytes(plan: Plan) -> bytes:
         ]
         for goal in plan.goals
     ]
-    origins: list[Term] = [[at[name], _span_term(span)] for name, span in plan.origins.items() if name in at]
-    types: list[Term] = [[at[name], type_.value] for name, type_ in plan.types.items() if name in at]
-    return encode([_MAGIC, nodes, goals, origins, types])
+    origins = [
+        b"\x82" + encode(at[name]) + _span_bytes(span) for name, span in plan.origins.items() if name in at
+    ]
+    types = [
+        b"\x82" + encode(at[name]) + _text_bytes(type_) for name, type_ in plan.types.items() if name in at
+    ]
+    # `encode([_MAGIC, nodes, goals, origins, types])`, written out: plans have a million nodes.
+    return b"".join(
+        (
+            b"\x85",
+            encode(_MAGIC),
+            head(_ARRAY, len(nodes)),
+            *nodes,
+            encode(goals),
+            head(_ARRAY, len(origins)),
+            *origins,
+            head(_ARRAY, len(types)),
+            *types,
+        )
+    )
 
 
 def plan_from_bytes(data: bytes) -> Plan:
@@ -134,12 +153,34 @@ def _span_term(span: Span) -> Term:
     return [span.file, span.line, span.column, span.end_line, span.end_column]
 
 
-def _node_term(node: Node, at: dict[NodeId, int]) -> Term:
+@lru_cache(maxsize=4096)
+def _span_bytes(span: Span) -> bytes:
+    return encode(_span_term(span))
+
+
+@lru_cache(maxsize=4096)
+def _text_bytes(text: str) -> bytes:
+    return encode(str(text))
+
+
+@lru_cache(maxsize=4096)
+def _apply_head(operator: str) -> bytes:
+    return b"\x84" + encode("apply") + encode(operator)
+
+
+def _node_bytes(node: Node, at: dict[NodeId, int]) -> bytes:
     if isinstance(node, Apply):
-        return ["apply", node.operator, [at[name] for name in node.inputs], dict(node.parameters)]
+        return b"".join(
+            (
+                _apply_head(node.operator),
+                head(_ARRAY, len(node.inputs)),
+                *[head(0, at[name]) for name in node.inputs],
+                encode(dict(node.parameters)) if node.parameters else b"\xa0",
+            )
+        )
     if isinstance(node, Constant):
-        return ["constant", node.value]
-    return ["source", node.digest.sha256]
+        return encode(["constant", node.value])
+    return encode(["source", node.digest.sha256])
 
 
 def _node_from_term(term: Any, names: list[NodeId]) -> Node:

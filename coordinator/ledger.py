@@ -19,11 +19,13 @@ from coordinator.journal import (
     result_from_json,
     result_to_json,
 )
+from coordinator.pages import Page, count_of, events_of, from_document, to_document
 from vox.errors import ExecutionUnknown, StoreFull, StoreUnusable
-from vox.events import Event, from_json, to_json
+from vox.events import Event
 from vox.plan import Plan
 
-VERSION = 1
+# Version 2 has pages (coordinator.pages) among its events; what version 1 wrote, it reads.
+VERSION = 2
 BUSY_S = 30.0
 # Events are written as they come, many to a row: one row for each thing that happened, not for each node.
 _SCHEMA = """
@@ -91,7 +93,9 @@ class Ledger:
                         connection.execute(statement)
                     connection.execute(f"PRAGMA user_version = {VERSION}")
                     version = VERSION
-        if version != VERSION:
+        if version == 1:
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        elif version != VERSION:
             raise StoreUnusable(
                 f"{self._path} is a ledger of version {version}; this program writes version {VERSION}",
                 hint="use the version of vox that wrote it, or another folder",
@@ -131,7 +135,7 @@ class Ledger:
 
     def append(
         self,
-        events: Sequence[tuple[str, int, Sequence[Event]]],
+        events: Sequence[tuple[str, int, Sequence[Event | Page]]],
         finished: Sequence[tuple[ExecutionResult, float]] = (),
     ) -> None:
         """Write down what happened, in one durable step.
@@ -139,12 +143,17 @@ class Ledger:
         Parameters
         ----------
         events
-            Execution, number of the first event, and the events.
+            Execution, number of the first event, and the events, some of them as pages.
         finished
             Executions that have ended, and when.
         """
         rows = [
-            (name, first, first + len(batch) - 1, json.dumps([to_json(event) for event in batch]))
+            (
+                name,
+                first,
+                first + sum(map(count_of, batch)) - 1,
+                json.dumps([to_document(item) for item in batch]),
+            )
             for name, first, batch in events
         ]
         ends = [(now, result_to_json(result), result.execution) for result, now in finished]
@@ -154,18 +163,23 @@ class Ledger:
             )
             connection.executemany("UPDATE executions SET ended = ?, result = ? WHERE name = ?", ends)
 
-    def events(self, execution: str, after: int = 0) -> list[tuple[int, Event]]:
-        """Return numbered events, those after `after`."""
+    def events(self, execution: str, after: int = 0, limit: int = 0) -> list[tuple[int, Event]]:
+        """Return numbered events, those after `after`; not many more than `limit`, if that is given."""
         query = (
-            "SELECT first, body FROM events WHERE execution = (SELECT id FROM executions WHERE name = ?)"
-            " AND last > ? ORDER BY first"
+            "SELECT first, last, body FROM events WHERE last > ? AND execution ="
+            " (SELECT id FROM executions WHERE name = ?) ORDER BY first"
         )
+        rows, found = [], 0
         with self._lock, self._translated():
-            rows = self._connection.execute(query, (execution, after)).fetchall()
+            for first, last, body in self._connection.execute(query, (after, execution)):
+                rows.append((first, body))
+                found += last - max(first, after + 1) + 1
+                if limit and found >= limit:
+                    break
         return [
-            (number, from_json(document))
+            (number, event)
             for first, body in rows
-            for number, document in enumerate(json.loads(body), first)
+            for number, event in enumerate(events_of(map(from_document, json.loads(body))), first)
             if number > after
         ]
 

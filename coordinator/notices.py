@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from coordinator.contract import DynamicExecutionConfig, GoalResult, NodeCounts, WorkerInfo
+from coordinator.pages import Page
 from vox.attest import Attestation
 from vox.digest import Digest, NodeId
 from vox.events import Event, State
@@ -24,12 +25,16 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class PlanSubmitted:
-    """A plan is to be run. `known` are results found by walking down from its goals."""
+    """A plan is to be run. `known` are results found by walking down from its goals.
+
+    `looked` says that the walk went down as far as there was anything to know.
+    """
 
     execution: str
     plan: Plan
     config: DynamicExecutionConfig
     known: Mapping[NodeId, Known] = field(default_factory=dict)
+    looked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,13 @@ class CancelAsked:
     error: Mapping[str, Any] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The time that `Later` asked for has passed."""
+
+    token: int
+
+
 Notice: TypeAlias = (
     PlanSubmitted
     | WorkerArrived
@@ -90,6 +102,7 @@ Notice: TypeAlias = (
     | FragmentBroken
     | GoalsGathered
     | CancelAsked
+    | Due
 )
 
 
@@ -113,6 +126,21 @@ class Publish:
     """Write an event down and show it to whoever watches."""
 
     event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class PublishPage:
+    """The same for the events of many nodes."""
+
+    page: Page
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Say `Due` after a while."""
+
+    delay_s: float
+    token: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,4 +170,4 @@ class Finish:
     errors: Sequence[dict[str, Any]]
 
 
-Command: TypeAlias = StartFragment | CancelFragment | Publish | Record | Gather | Finish
+Command: TypeAlias = StartFragment | CancelFragment | Publish | PublishPage | Later | Record | Gather | Finish

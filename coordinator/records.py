@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Literal
 
 from coordinator.contract import DynamicExecutionConfig, GoalResult, NodeCounts, WorkerInfo
+from coordinator.window import Window
 from vox.digest import Digest, NodeId
 from vox.events import State
 from vox.fragment import How
@@ -36,8 +38,14 @@ class NodeRecord:
         Records of the inputs that are not constants; None until somebody needs the node to run.
     wanted_by
         Executions that need it, and, when it is DONE, how each counted it.
+    constants
+        Inputs that are constants: they have no records, and travel with every fragment.
     waiting
-        Inputs that are not DONE. Counted only while WAITING or READY.
+        Inputs that are not DONE, and one more while `delayed`. Counted only while WAITING or READY.
+    delayed
+        It failed, and is not tried again before some time has passed.
+    rank_ms
+        How long the longest way from here to a goal is expected to take: critical paths go first.
     attempts, losses
         Runs that failed; results that were lost. Both are bounded, so that nothing goes round for ever.
     forced
@@ -55,7 +63,9 @@ class NodeRecord:
     __slots__ = (
         "attempts",
         "avoid",
+        "constants",
         "cost",
+        "delayed",
         "dependants",
         "digest",
         "done_at",
@@ -65,7 +75,9 @@ class NodeRecord:
         "losses",
         "name",
         "node",
+        "operator",
         "order",
+        "rank_ms",
         "realm",
         "size",
         "stage",
@@ -81,7 +93,11 @@ class NodeRecord:
         self.name = name
         self.node = node
         self.order = order
+        self.operator = node.operator if isinstance(node, Apply) else type(node).__name__.lower()
         self.cost: Cost = cost
+        self.rank_ms = 0.0
+        self.delayed = False
+        self.constants: tuple[NodeId, ...] = ()
         self.stage = Stage.WAITING
         self.inputs: tuple[NodeRecord, ...] | None = None
         self.dependants: dict[NodeRecord, None] = {}
@@ -96,11 +112,6 @@ class NodeRecord:
         self.size = 0
         self.where: tuple[str, ...] = ()
         self.done_at = 0
-
-    @property
-    def operator(self) -> str:
-        """`name@version`, or what stands in its place."""
-        return self.node.operator if isinstance(self.node, Apply) else type(self.node).__name__.lower()
 
     @property
     def open(self) -> bool:
@@ -132,27 +143,55 @@ class GoalRecord:
 
 
 class ExecutionRecord:
-    """One execution: what it needs, how far it is."""
+    """One execution: what it needs, how far it is.
 
-    def __init__(self, name: str, plan: Plan, config: DynamicExecutionConfig, order: int) -> None:
+    Attributes
+    ----------
+    window, known
+        What has no records yet, and the results that were known of it.
+    records, uses
+        The nodes that have, and for each how many nodes that need it have not ended. A node that nobody uses
+        any more is forgotten, unless it is `pinned` by a goal.
+    open
+        Nodes with records that have yet to end.
+    tally
+        Nodes that have ended, and those that never had to begin. Together with `open` and what is open in the
+        window it is the whole plan.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        plan: Plan,
+        config: DynamicExecutionConfig,
+        order: int,
+        window: Window,
+        known: Mapping[NodeId, Any],
+    ) -> None:
         self.name = name
         self.plan = plan
         self.config = config
         self.order = order
         # Executions that may read and write caches share nodes; the others run on their own.
         self.realm = "" if config.reads and config.writes else name
+        self.window = window
+        self.known = known
+        self.looked = True
         self.records: dict[NodeId, NodeRecord] = {}
+        self.uses: dict[NodeRecord, int] = {}
+        self.open = 0
         self.goals = [GoalRecord(goal) for goal in plan.goals]
         self.goals_by_node: dict[NodeId, list[GoalRecord]] = {}
         for goal in self.goals:
             self.goals_by_node.setdefault(goal.goal.wanted, []).append(goal)
+        self.pinned = self.goals_by_node.keys() | {goal.node for goal in plan.goals}
         self.goals_open = len(self.goals)
-        self.heap: list[tuple[int, NodeRecord]] = []
+        self.heap: list[tuple[float, int, NodeRecord]] = []
         self.fragments_running = 0
-        self.running: dict[NodeId, str] = {}
         self.tally = dict.fromkeys(("computed", "reused", "fetched", "failed", "skipped"), 0)
-        self.tally["reused"] = len(plan)
+        self.tally["reused"] = len(plan) - window.open
         self.errors: list[dict[str, Any]] = []
+        self.shared_errors: set[tuple[str, str]] = set()
         self.state = State.RUNNING
 
     @property
@@ -167,12 +206,12 @@ class ExecutionRecord:
 
     def push(self, record: NodeRecord) -> None:
         """Remember that a node is ready."""
-        heapq.heappush(self.heap, (record.order, record))
+        heapq.heappush(self.heap, (-record.rank_ms, record.order, record))
 
     def head(self) -> NodeRecord | None:
         """Return the first ready node; entries whose node has moved on are thrown away here."""
         while self.heap:
-            record = self.heap[0][1]
+            record = self.heap[0][2]
             if record.stage is Stage.READY and self in record.wanted_by:
                 return record
             heapq.heappop(self.heap)

@@ -17,6 +17,7 @@ from coordinator.notices import (
     CancelAsked,
     CancelFragment,
     Command,
+    Due,
     FragmentBroken,
     FragmentReported,
     Gather,
@@ -28,14 +29,18 @@ from coordinator.notices import (
     WorkerArrived,
     WorkerGone,
 )
+from coordinator.pages import NodesStarted
 from coordinator.records import Cost, ExecutionRecord, FragmentRecord, NodeRecord, Stage, WorkerRecord
+from coordinator.window import Window
 from vox.digest import NodeId
-from vox.events import ExecutionStarted, NodeStarted, State, WorkerJoined, WorkerLeft
+from vox.events import ExecutionStarted, State, WorkerJoined, WorkerLeft
 from vox.fragment import Done, Failed, Fragment, Lost, Outcome
-from vox.plan import Apply, Constant, Node
+from vox.plan import Apply, Node
 
 # Addresses that travel with a fragment: enough to find a blob, few enough to ask in turn.
 PEERS_MAX = 8
+# What a node of a class is expected to take before anything has been measured.
+CLASS_MS: dict[Cost, float] = {"scalar": 0.0, "mask": 2.0, "image": 20.0, "heavy": 200.0}
 WORKER_LOST = ("E0801", "its worker was lost", "see the worker's log; the machine may lack memory")
 
 
@@ -81,12 +86,20 @@ class Scheduler:
                 self._gathered(notice)
             case CancelAsked():
                 self._cancel(notice)
+            case Due(token):
+                graph.due(token)
+        for execution in graph.executions.values():
+            graph.fill(execution)
         self._gather()
         for execution in tuple(graph.ending):
-            for fragment in graph.finish(execution):
-                self._unwant(fragment)
+            graph.finish(execution)
         graph.ending.clear()
+        for fragment in graph.unwanted:
+            self._unwant(fragment)
+        graph.unwanted.clear()
+        graph.rest()
         self._dispatch()
+        graph.rest()
         commands, graph.commands = graph.commands, []
         return commands
 
@@ -96,7 +109,13 @@ class Scheduler:
         if record is None:
             return None
         goals = tuple(goal.result() for goal in record.goals)
-        return ExecutionProgress(execution, record.state, record.counts(), goals, dict(record.running))
+        running = {
+            node.name: fragment.worker
+            for fragment in self.fragments.values()
+            for node in fragment.records
+            if record in node.wanted_by
+        }
+        return ExecutionProgress(execution, record.state, record.counts(), goals, running)
 
     def check(self) -> None:
         """Assert every invariant. Looks at everything: for tests."""
@@ -107,18 +126,20 @@ class Scheduler:
     def _submit(self, notice: PlanSubmitted) -> None:
         graph = self.graph
         assert notice.execution not in graph.executions
-        execution = ExecutionRecord(notice.execution, notice.plan, notice.config, graph.order())
+        plan, known = notice.plan, notice.known
+        window = Window(plan, [goal.wanted for goal in plan.goals], known, self._expected_ms)
+        order = graph.order()
+        execution = ExecutionRecord(notice.execution, plan, notice.config, order, window, known)
+        execution.looked = notice.looked
         graph.executions[notice.execution] = execution
-        for record in graph.enlist(execution, list(execution.goals_by_node), notice.known):
-            graph.make_ready(record)
-        reused = execution.tally["reused"]
-        graph.publish(ExecutionStarted(execution.name, len(execution.plan), reused))
+        graph.publish(ExecutionStarted(execution.name, len(plan), execution.tally["reused"]))
         for goal in execution.goals:
-            found = execution.records.get(goal.goal.node) or notice.known.get(goal.goal.node)
+            found = known.get(goal.goal.node)
             goal.digest = None if found is None else found.digest
+        graph.fill(execution)
         for name in execution.goals_by_node:
-            record = execution.records[name]
-            if record.stage is Stage.DONE:
+            record = execution.records.get(name)
+            if record is not None and record.stage is Stage.DONE:
                 graph.want_blob(execution, record)
         if not execution.goals:
             graph.ending[execution] = None
@@ -215,6 +236,9 @@ class Scheduler:
             self.graph.settle(execution, name, "cancelled")
         execution.state = State.CANCELLED
 
+    def _expected_ms(self, operator: str) -> float:
+        return CLASS_MS[self.graph.cost_of(operator)]
+
     # Fragments
 
     def _take_back(self, name: str, worker: str) -> FragmentRecord | None:
@@ -230,8 +254,6 @@ class Scheduler:
         fragment.owner.fragments_running -= 1
         for record in fragment.records:
             record.fragment = None
-            for execution in record.wanted_by:
-                execution.running.pop(record.name, None)
 
     def _unwant(self, fragment: FragmentRecord) -> None:
         fragment.wanted -= 1
@@ -270,12 +292,15 @@ class Scheduler:
         fragment = FragmentRecord(name, holder, execution, records, self.graph.at, len(records))
         self.fragments[name] = worker.fragments[name] = fragment
         execution.fragments_running += 1
+        pages: dict[ExecutionRecord, NodesStarted] = {}
         for record in records:
             record.stage = Stage.RUNNING
             record.fragment = fragment
             for wanting in record.wanted_by:
-                wanting.running[record.name] = holder
-                self.graph.publish(NodeStarted(wanting.name, record.name, record.operator, holder))
+                page = pages.get(wanting)
+                if page is None:
+                    page = pages[wanting] = self.graph.page_of_started(wanting, holder)
+                page.add(record.name, record.operator)
         self.graph.commands.append(StartFragment(self._spell_out(fragment), holder))
 
     def _spell_out(self, fragment: FragmentRecord) -> Fragment:
@@ -283,9 +308,8 @@ class Scheduler:
         nodes: dict[NodeId, Node] = {}
         outside: dict[NodeId, NodeRecord] = {}
         for record in fragment.records:
-            for name in plan.inputs(record.name):
-                if isinstance(plan.nodes[name], Constant):
-                    nodes[name] = plan.nodes[name]
+            for name in record.constants:
+                nodes[name] = plan.nodes[name]
             for needed in record.inputs or ():
                 if needed.fragment is not fragment:
                     outside[needed.name] = needed
@@ -296,7 +320,8 @@ class Scheduler:
         reads = config.reads and not fragment.records[0].forced
         seed = fragment.records[0]
         # Looked up when the plan was taken, in the same store: nobody has to ask again.
-        shared = not self.workers[fragment.worker].info.peer and not (seed.attempts or seed.forced)
+        shared = fragment.owner.looked and not (seed.attempts or seed.forced)
+        shared = shared and not self.workers[fragment.worker].info.peer
         return Fragment(fragment.name, tuple(nodes.items()), known, peers, reads, config.writes, shared)
 
     def _addresses(self, records: Iterable[NodeRecord], asking: str = "") -> tuple[str, ...]:

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from coordinator.contract import DynamicExecutionConfig, ExecutionProgress, ExecutionResult, NodeCounts
 from coordinator.ledger import Entry, Ledger
+from coordinator.pages import Page, count_of, events_of
 from vox.clock import Clock
 from vox.errors import ClusterError, ExecutionUnknown, VoxError
 from vox.events import Event, State
 from vox.plan import Plan
 
 log = logging.getLogger("vox.coordinator")
+# Events of a running execution that stay in memory when there is a ledger to read older ones from.
+_EVENTS_MAX = 50_000
+_READ_MAX = 5_000
 # Finished executions whose events stay in memory, for whoever is about to look; the ledger has the others.
 _FINISHED_MAX = 64
 
 
 @dataclass(slots=True)
 class Watched:
-    """An execution of this process' life. Events are numbered from `first` + 1 on."""
+    """An execution of this process' life.
+
+    Events are numbered from `first` + 1 on, over the whole life; `items` holds the last of them, from number
+    `base` + 1 on, some as pages; the first `saved` of `items` are in the ledger.
+    """
 
     execution: str
     plan: Plan
@@ -29,11 +37,44 @@ class Watched:
     began: float
     began_monotonic: float
     first: int = 0
-    events: list[Event] = field(default_factory=list)
+    items: list[Event | Page] = field(default_factory=list)
+    base: int = 0
+    last: int = 0
     saved: int = 0
     result: ExecutionResult | None = None
     ended: float = 0.0
     timer: threading.Timer | None = None
+
+    def __post_init__(self) -> None:
+        self.base = self.last = self.first
+
+    def add(self, item: Event | Page) -> None:
+        """Take an event or a page of them."""
+        self.items.append(item)
+        self.last += count_of(item)
+
+    def unsaved(self) -> tuple[str, int, list[Event | Page]]:
+        """Return what is to be written: the number of its first event, and the items."""
+        items = self.items[self.saved :]
+        return self.execution, self.last - sum(map(count_of, items)) + 1, items
+
+    def trim(self) -> None:
+        """Forget events that the ledger has, so that memory does not grow with the plan."""
+        gone = 0
+        while gone < self.saved and self.last - self.base > _EVENTS_MAX:
+            self.base += count_of(self.items[gone])
+            gone += 1
+        del self.items[:gone]
+        self.saved -= gone
+
+    def after(self, number: int) -> tuple[list[Event | Page], int]:
+        """Return the items from the one that holds event `number` + 1 on, and how many events precede it."""
+        before = self.last
+        at = len(self.items)
+        while at and before > number:
+            at -= 1
+            before -= count_of(self.items[at])
+        return self.items[at:], before
 
 
 class Watching:
@@ -62,11 +103,11 @@ class Watching:
         with self.changed:
             return [watched for watched in self._here.values() if watched.result is None]
 
-    def publish(self, event: Event) -> None:
-        """Take an event; nobody sees it before `commit`."""
-        watched = self._here[event.execution]
-        watched.events.append(event)
-        self._dirty[event.execution] = watched
+    def publish(self, item: Event | Page) -> None:
+        """Take an event or a page; nobody sees it before `commit`."""
+        watched = self._here[item.execution]
+        watched.add(item)
+        self._dirty[item.execution] = watched
 
     def finish(self, result: ExecutionResult) -> None:
         """Take a result; nobody sees it before `commit`."""
@@ -82,7 +123,7 @@ class Watching:
         if not dirty:
             return
         if self._ledger is not None:
-            batches = [(w.execution, w.first + w.saved + 1, w.events[w.saved :]) for w in dirty]
+            batches = [w.unsaved() for w in dirty]
             ended = [(w.result, w.ended) for w in dirty if w.result is not None]
             try:
                 self._ledger.append(batches, ended)
@@ -93,7 +134,9 @@ class Watching:
             self._dirty.clear()
         for watched in dirty:
             if watched.execution not in self._dirty:
-                watched.saved = len(watched.events)
+                watched.saved = len(watched.items)
+                if self._ledger is not None:
+                    watched.trim()
         self._forget_old()
         self.changed.notify_all()
 
@@ -133,25 +176,30 @@ class Watching:
 
     def _follow(self, execution: str, watched: Watched | None, after: int) -> Iterator[tuple[int, Event]]:
         position = after
-        if self._ledger is not None and (watched is None or position < watched.first):
-            for number, event in self._ledger.events(execution, after):
-                if watched is not None and number > watched.first:
-                    break
-                position = number
-                yield number, event
-        if watched is None:
-            return
-        position = max(position, watched.first)
         while True:
+            if self._ledger is not None and (watched is None or position < watched.base):
+                old = self._ledger.events(execution, position, _READ_MAX)
+                yield from old
+                if old:
+                    position = old[-1][0]
+                    continue
+            if watched is None:
+                return
+            position = max(position, watched.base)
             with self.changed:
-                while not (len(watched.events) > position - watched.first or watched.result or self._closed):
+                while not (watched.last > position or watched.result or self._closed):
                     self.changed.wait()
-                batch = watched.events[position - watched.first :]
+                if position < watched.base:
+                    continue  # forgotten meanwhile: the ledger has it
+                items, before = watched.after(position)
                 last = watched.result is not None or self._closed
-            for event in batch:
-                position += 1
-                yield position, event
-            if last and (not batch or event_ends(batch)):
+            ended = False
+            for number, event in enumerate(events_of(items), before + 1):
+                if number > position:
+                    position = number
+                    yield number, event
+                    ended = event.kind == "execution-finished"
+            if last and (not items or ended):
                 return
 
     def progress(self, watched: Watched, moment: ExecutionProgress | None) -> ExecutionProgress:
@@ -193,11 +241,6 @@ class Watching:
         if entry is None:
             raise ExecutionUnknown(f"there is no execution {execution}", hint="see `vox list`")
         return entry
-
-
-def event_ends(batch: Sequence[Event]) -> bool:
-    """Return whether the last event of a batch is an execution's last."""
-    return batch[-1].kind == "execution-finished"
 
 
 def _closed(execution: str) -> ClusterError:

@@ -8,14 +8,17 @@ from coordinator.contract import DynamicExecutionConfig, WorkerInfo
 from coordinator.notices import (
     CancelAsked,
     CancelFragment,
+    Due,
     Finish,
     FragmentBroken,
     FragmentReported,
     Gather,
     GoalsGathered,
     Known,
+    Later,
     PlanSubmitted,
     Publish,
+    PublishPage,
     StartFragment,
     WorkerArrived,
     WorkerGone,
@@ -151,6 +154,10 @@ class World:
                     self.finished[command.execution] = command
                 case Publish(event):
                     self.events.append(event)
+                case PublishPage(page):
+                    self.events += page.events()
+                case Later(_, token):
+                    self.inbox.append(Due(token))
 
     def check_fragment(self, fragment: Fragment) -> None:
         inside: set[NodeId] = set()

@@ -9,12 +9,14 @@ from coordinator.needs import known_results
 from coordinator.notices import (
     CancelAsked,
     CancelFragment,
+    Due,
     Finish,
     FragmentBroken,
     FragmentReported,
     Gather,
     GoalsGathered,
     Known,
+    Later,
     PlanSubmitted,
     Publish,
     StartFragment,
@@ -41,6 +43,8 @@ class Desk:
     def tell(self, notice) -> list:
         commands = self.scheduler.handle(notice)
         self.scheduler.check()
+        for later in only(Later, commands):
+            commands += self.tell(Due(later.token))
         return commands
 
     def join(self, name: str, slots: int = 1) -> list:
