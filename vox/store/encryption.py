@@ -41,10 +41,11 @@ class StoreLocked(StoreUnusable):
 class Keys:
     """The data keys of an opened store: what seals and unseals its chunks."""
 
-    def __init__(self, keys: Mapping[int, bytes]) -> None:
+    def __init__(self, keys: Mapping[int, bytes], folder: Path) -> None:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         self._ciphers = {number: AESGCM(key) for number, key in keys.items()}
+        self._folder = folder
         self._latest = max(keys)
         # Facts are looked up by name: the first key, which never changes, hides the names.
         self._facts = keys[min(keys)]
@@ -60,7 +61,13 @@ class Keys:
         from cryptography.exceptions import InvalidTag
 
         view = memoryview(data)
-        cipher = self._ciphers.get(int.from_bytes(view[:_ID_BYTES], "big"))
+        number = int.from_bytes(view[:_ID_BYTES], "big")
+        cipher = self._ciphers.get(number)
+        if cipher is None and str(number) in _document(self._folder)["keys"]:
+            # Sound, but newer than what this process knows: it must not be taken for damage.
+            raise StoreLocked(
+                f"the keys of {self._folder} were changed meanwhile", hint="open the store anew"
+            )
         if cipher is None or len(view) < SEAL_BYTES:
             raise Damaged("not a sealed chunk of this store")
         nonce, rest = view[_ID_BYTES : _ID_BYTES + _NONCE_BYTES], view[_ID_BYTES + _NONCE_BYTES :]
@@ -137,7 +144,7 @@ def open_keys(folder: Path, secret: bytes | None) -> Keys:
             f"the store at {folder} is encrypted",
             hint='give its key: `[store] key = "file:PATH"` (VOX_STORE_KEY)',
         )
-    return Keys(_read(folder, secret))
+    return Keys(_read(folder, secret), folder)
 
 
 def rotate(folder: Path, secret: bytes, new: bytes) -> None:
@@ -181,12 +188,16 @@ def _write(folder: Path, keys: Mapping[int, bytes], secret: bytes, *, new: bool 
     flush_folder(folder)
 
 
+def _document(folder: Path) -> Any:
+    return json.loads((folder / KEYS_FILE).read_text(encoding="ascii"))
+
+
 def _read(folder: Path, secret: bytes) -> dict[int, bytes]:
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     try:
-        document = json.loads((folder / KEYS_FILE).read_text(encoding="ascii"))
+        document = _document(folder)
         cipher = AESGCM(_wrapping_key(secret, bytes.fromhex(document["salt"])))
         wrapped = {int(number): bytes.fromhex(text) for number, text in document["keys"].items()}
         return {

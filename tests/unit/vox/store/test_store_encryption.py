@@ -80,6 +80,22 @@ def test_after_a_rotation_only_the_new_key_opens_and_everything_is_there(kind: A
     assert sorted(json.loads((tmp_path / "keys.json").read_text())["keys"]) == ["1", "2"]
 
 
+@kinds
+def test_who_has_the_store_open_during_a_rotation_never_takes_new_blobs_for_damaged(
+    kind: Any, tmp_path: Path
+) -> None:
+    with kind(tmp_path, secret=ONE) as before:
+        rotate(tmp_path, ONE, OTHER)
+        with kind(tmp_path, secret=OTHER) as after:
+            digest = after.write([noise(2 * MIB)])
+            for read in (before.read, lambda name: list(before.open(name)), lambda _: before.check()):
+                with pytest.raises(StoreLocked, match="meanwhile"):
+                    read(digest)
+            assert bytes(after.read(digest)) == noise(2 * MIB)
+            own = before.write([noise(MIB, 3)])
+            assert bytes(after.read(own)) == noise(MIB, 3)
+
+
 def test_chunks_that_change_places_or_are_changed_are_corrupt(tmp_path: Path) -> None:
     with HybridStore(tmp_path, secret=ONE) as store:
         digest = store.write([noise(3 * MIB)])
