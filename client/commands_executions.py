@@ -114,7 +114,7 @@ def get(what: str, output: Path | None, options: Options) -> int:
         if goal is not None and goal.get("file") and _same_format(goal["label"], output):
             blob = session.engine.read(Digest.parse(goal["file"]))
             path = output or Path(goal["label"]).name
-            written = write_save(blob, str(path), Path())
+            written = write_save(blob, str(path), Path()).path
             click.echo(f"saved {written}", err=True)
             return 0
         blob = session.engine.read(digest)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from client.options import Options, Running, common, inputs, running
-from vox.errors import CoordinatorUnreachable, OutputError, SettingsError, VoxError
+from client.programs import Asked
+from vox.errors import CoordinatorUnreachable, SettingsError, VoxError
 
 if TYPE_CHECKING:
     from client.interrupts import Interrupts
@@ -39,7 +40,7 @@ def submit(program: Path, dry_run: bool, running: Running, options: Options) -> 
     settings = options.settings()
     with Interrupts() as interrupts, open_session(settings, options.coordinator) as session:
         running = tuned(running, settings)
-        request = session.prepare(program, running.parameters, running.data)
+        request = session.prepare(program, running.parameters, running.data, running.asked)
         warn(request)
         if dry_run:
             return show_plan(session, request, running, options)
@@ -78,7 +79,7 @@ def run(
     settings = options.settings(store__backend=storage_backend)
     with Interrupts() as interrupts, open_local(settings) as session:
         running = tuned(running, settings)
-        request = session.prepare(program, running.parameters, running.data)
+        request = session.prepare(program, running.parameters, running.data, running.asked)
         warn(request)
         save_graphs(request, dot, graph, syntax)
         if progress:
@@ -97,7 +98,7 @@ def plan(program: Path, running: Running, options: Options) -> int:
     settings = options.settings()
     with open_session(settings, options.coordinator) as session:
         running = tuned(running, settings)
-        request = session.prepare(program, running.parameters, running.data)
+        request = session.prepare(program, running.parameters, running.data, running.asked)
         warn(request)
         return show_plan(session, request, running, options)
 
@@ -106,14 +107,16 @@ def plan(program: Path, running: Running, options: Options) -> int:
 @PROGRAM
 @inputs
 @common(coordinator=False)
-def check(program: Path, parameters: dict[str, Any], data: tuple[Path, ...], options: Options) -> int:
+def check(
+    program: Path, parameters: dict[str, Any], data: tuple[Path, ...], asked: Asked, options: Options
+) -> int:
     """Parse and type-check PROGRAM: every finding, not just the first. Nothing is computed."""
     from client.engines import open_facts
     from client.request import prepare
 
     facts = open_facts(options.settings())
     try:
-        request = prepare(program, parameters, data, facts)
+        request = prepare(program, parameters, data, facts, asked)
     finally:
         if facts is not None:
             facts.close()
@@ -155,7 +158,7 @@ def execute(
         return interrupts.leave(execution)
     finally:
         watcher.close()
-    return deliver(session, request, result, running.out, options)
+    return deliver(session, request, result, running.out, options, provenance=running.provenance)
 
 
 def tuned(running: Running, settings: Settings) -> Running:
@@ -178,11 +181,20 @@ def tuned(running: Running, settings: Settings) -> Running:
     return replace(running, config=config)
 
 
-def deliver(session: Session, request: Request | None, result: Any, out: Path, options: Options) -> int:
+def deliver(
+    session: Session,
+    request: Request | None,
+    result: Any,
+    out: Path,
+    options: Options,
+    *,
+    provenance: bool = True,
+) -> int:
     """Write the saves, print the prints, in program order; then say how it ended."""
     from client.problems import ToldError
     from client.render import render_error
     from client.results import result_to_json
+    from client.tables import case_rows, write_tables
 
     extras: dict[int, dict[str, Any]] = {}
     errors: list[VoxError] = [ToldError(document) for document in result.errors]
@@ -190,13 +202,22 @@ def deliver(session: Session, request: Request | None, result: Any, out: Path, o
         if goal.state != "succeeded" or goal.digest is None:
             continue
         try:
-            extras[at] = deliver_goal(session, goal, out, options)
+            extras[at] = deliver_goal(
+                session,
+                goal,
+                out,
+                options,
+                execution=result.execution if provenance else "",
+                v2=request is not None and request.v2,
+            )
         except CoordinatorUnreachable:
             raise
         except VoxError as error:
             errors.append(error)
             extras[at] = {"state": "failed"}
     texts = None if request is None else request.texts
+    if request is not None and request.cases:
+        write_tables(case_rows(request.cases, result.goals, extras), out, shown=not options.json)
     if options.json:
         document = result_to_json(result, extras)
         document["errors"] = [each.to_json() for each in errors]
@@ -212,23 +233,29 @@ def deliver(session: Session, request: Request | None, result: Any, out: Path, o
     return 1 if errors or str(result.state) != "succeeded" else 0
 
 
-def deliver_goal(session: Session, goal: Any, out: Path, options: Options) -> dict[str, Any]:
-    """Write or print one goal; return what JSON says of it."""
-    from client.saves import write_save
+def deliver_goal(
+    session: Session, goal: Any, out: Path, options: Options, *, execution: str = "", v2: bool = False
+) -> dict[str, Any]:
+    """Write or print one goal; return what JSON says of it. With its execution, a save gets a sidecar."""
+    from client.saves import write_save, write_sidecar
+    from client.tables import plain_value, write_text
     from vox.imgql.show import show_value
     from vox.operators.codec import decode_value
 
     if goal.kind == "print":
         value: Any = decode_value(session.engine.read(goal.digest))
         if not options.json:
-            click.echo(f"{goal.label}={show_value(value)}")
-        return {"value": plain(value)}
+            click.echo(f"{goal.label}={show_value(value, v2=v2)}")
+        return {"value": plain_value(value)}
     if goal.file is None:
-        raise OutputError(f"{goal.label} has no file to write", hint="a mistake in vox; please report it")
-    path = write_save(session.engine.read(goal.file), goal.label, out)
+        return {"path": str(write_text(session, goal, out))}
+    saved = write_save(session.engine.read(goal.file), goal.label, out)
     if not (options.json or options.quiet):
-        click.echo(f"saved {path}", err=True)
-    return {"path": str(path)}
+        click.echo(f"saved {saved.path}", err=True)
+    if not execution:
+        return {"path": str(saved.path)}
+    beside = write_sidecar(saved, session.engine.provenance(execution, goal))
+    return {"path": str(saved.path), "provenance": str(beside)}
 
 
 def ending(result: Any) -> str:

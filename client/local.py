@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from client.results import result_to_json
 from vox.digest import Digest, NodeId
-from vox.errors import StoreUnusable, UsageError
+from vox.errors import StoreError, StoreUnusable, UsageError
 from vox.events import Event
 from vox.plan import Apply, Plan
 from vox.preview import Known, preview
+from vox.provenance import provenance
 from vox.settings import state_dir, store_path
 from vox.store.contract import Blob, Store
+from vox.submitted import Submitted, key_of
 
 if TYPE_CHECKING:
     from client.embedded import EmbeddedEngine
     from client.request import Request
-    from coordinator.contract import DynamicExecutionConfig, ExecutionProgress, ExecutionResult
+    from coordinator.contract import (
+        DynamicExecutionConfig,
+        ExecutionProgress,
+        ExecutionResult,
+        GoalResult,
+    )
     from vox.settings import Settings
 
 Buffer = bytes | memoryview
@@ -44,7 +52,42 @@ class LocalEngine:
 
     def submit(self, request: Request, config: DynamicExecutionConfig) -> str:
         """Submit the plan; return the execution's name."""
-        return self.coordinator.submit(request.plan, config)
+        return self._begin(request.plan, config, request.submitted().to_bytes())
+
+    def rerun(self, execution: str, config: DynamicExecutionConfig) -> str:
+        """Run an execution's plan again; return the new one's name."""
+        return self._begin(self.coordinator.plan(execution), config, self._recall(execution))
+
+    def _begin(self, plan: Plan, config: DynamicExecutionConfig, kept: bytes | None) -> str:
+        execution = self.coordinator.submit(plan, config)
+        if kept is not None:
+            with suppress(StoreError):  # the execution is worth more than what is told about it
+                self.store.remember(key_of(execution), kept)
+        return execution
+
+    def _recall(self, execution: str) -> bytes | None:
+        key = key_of(execution)
+        return self.store.recall([key]).get(key)
+
+    def plan_of(self, execution: str) -> Plan:
+        """Return an execution's plan."""
+        return self.coordinator.plan(execution)
+
+    def submitted(self, execution: str) -> Submitted | None:
+        """Return what an execution was submitted with; None when that is not kept."""
+        data = self._recall(execution)
+        try:
+            return None if data is None else Submitted.from_bytes(data)
+        except ValueError:
+            return None
+
+    def provenance(self, execution: str, goal: GoalResult) -> dict[str, Any]:
+        """Return the signed chain of steps that led to a goal."""
+        plan = self.coordinator.plan(execution)
+        asked = next(each for each in plan.goals if (each.label, each.node) == (goal.label, goal.node))
+        digest = goal.digest if goal.file is None else goal.file
+        assert digest is not None
+        return provenance(plan, asked, digest, self.store, self.submitted(execution))
 
     def plan(self, request: Request, config: DynamicExecutionConfig) -> dict[str, Any]:
         """Return what a submission would do."""
@@ -92,7 +135,8 @@ class LocalEngine:
         found = self.store.results([node]).get(node)
         if found is None:
             raise UsageError(f"nothing is known of {name}", hint="submit the program that asks for it")
-        return {"schema": 1, "node": name, "digest": str(found.digest), "size": found.size}
+        here = not self.store.missing([found.digest])
+        return {"schema": 1, "node": name, "digest": str(found.digest), "size": found.size, "here": here}
 
     def close(self) -> None:
         """Let running kernels end, write everything down."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
 
+from client.programs import Asked
 from coordinator.contract import DynamicExecutionConfig
 from vox import settings as settings_module
 from vox.errors import UsageError
@@ -43,6 +44,8 @@ class Running:
     data: tuple[Path, ...]
     out: Path
     config: DynamicExecutionConfig
+    provenance: bool = True
+    asked: Asked = field(default_factory=Asked)
 
 
 _FOLDER = click.Path(path_type=Path)
@@ -84,8 +87,25 @@ def inputs(function: Command) -> Command:
 
     @functools.wraps(function)
     def wrapper(**values: Any) -> Any:
-        return function(parameters=dict(parse_setting(text) for text in values.pop("settings")), **values)
+        parameters = dict(parse_setting(text) for text in values.pop("settings"))
+        asked = Asked(values.pop("dialect"), values.pop("cases"), values.pop("layout"))
+        return function(parameters=parameters, asked=asked, **values)
 
+    wrapper = click.option(
+        "--layout",
+        default="brats",
+        metavar="NAME",
+        help="Layout of cases: brats, bids, nnunet, glob:…",
+    )(wrapper)
+    wrapper = click.option(
+        "--cases", default="", metavar="PATTERN", help="Run once for each case in these folders."
+    )(wrapper)
+    wrapper = click.option(
+        "--dialect",
+        type=click.Choice(["auto", "v1", "v2"]),
+        default="auto",
+        help="The dialect of the program, where its text does not tell.",
+    )(wrapper)
     wrapper = click.option(
         "--data", multiple=True, type=_FOLDER, help="Another folder to look for input files in."
     )(wrapper)
@@ -109,11 +129,23 @@ def running(function: Command) -> Command:
             priority=values.pop("priority"),
             timeout_s=_duration(values.pop("timeout")),
         )
-        chosen = Running(values.pop("parameters"), tuple(values.pop("data")), values.pop("out"), config)
+        chosen = Running(
+            values.pop("parameters"),
+            tuple(values.pop("data")),
+            values.pop("out"),
+            config,
+            values.pop("provenance"),
+            values.pop("asked"),
+        )
         return function(running=chosen, **values)
 
     flags = [
         click.option("--out", type=_FOLDER, default=Path(), help="Where saves with a relative name go."),
+        click.option(
+            "--provenance/--no-provenance",
+            default=True,
+            help="Whether NAME.vox.json is written beside every save.",
+        ),
         click.option("--fresh", is_flag=True, help="Compute everything again, and keep it."),
         click.option("--no-read-cache", is_flag=True, help="Do not use earlier results."),
         click.option("--no-write-cache", is_flag=True, help="Do not keep results."),

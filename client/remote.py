@@ -18,10 +18,12 @@ from client.results import result_from_json
 from vox.digest import Digest
 from vox.errors import CoordinatorUnreachable, SettingsError, TrustError, UsageError, VoxError
 from vox.events import Event, ExecutionFinished, from_json
+from vox.submitted import Submitted
 
 if TYPE_CHECKING:
     from client.request import Request
-    from coordinator.contract import DynamicExecutionConfig, ExecutionResult
+    from coordinator.contract import DynamicExecutionConfig, ExecutionResult, GoalResult
+    from vox.plan import Plan
 
 Buffer = bytes | memoryview
 API = "/api/v1"
@@ -113,6 +115,37 @@ class RemoteEngine:
         """Submit a program whose inputs are there; return the execution's name."""
         answer = self.call("POST", "/executions", request.to_json(asdict(config)))
         return str(answer["execution"])
+
+    def rerun(self, execution: str, config: DynamicExecutionConfig) -> str:
+        """Run an execution's plan again; return the new one's name."""
+        answer = self.call("POST", f"/executions/{quote(execution, safe='')}/rerun", asdict(config))
+        return str(answer["execution"])
+
+    def plan_of(self, execution: str) -> Plan:
+        """Return an execution's plan."""
+        from vox.imgql.export import from_json as plan_from_json
+
+        document = self.call("GET", f"/executions/{quote(execution, safe='')}/plan")
+        try:
+            return plan_from_json(document)
+        except ValueError as error:
+            raise _stranger(str(error)) from error
+
+    def submitted(self, execution: str) -> Submitted | None:
+        """Return what an execution was submitted with; None when that is not kept."""
+        try:
+            return Submitted.from_json(self.call("GET", f"/executions/{quote(execution, safe='')}/submitted"))
+        except ValueError as error:
+            raise _stranger(str(error)) from error
+        except ToldError as error:
+            if error.code == "E0105":
+                return None
+            raise
+
+    def provenance(self, execution: str, goal: GoalResult) -> dict[str, Any]:
+        """Return the signed chain of steps that led to a goal."""
+        name, label = quote(execution, safe=""), quote(goal.label)
+        return self.call("GET", f"/executions/{name}/provenance/{label}?node={goal.node}")
 
     def plan(self, request: Request, config: DynamicExecutionConfig) -> dict[str, Any]:
         """Return what a submission would do."""

@@ -233,6 +233,20 @@ def place(origins: Mapping[NodeId, Span], node: NodeId) -> str:
     return f"{span.file.rpartition('/')[2]}:{span.line}" if span else ""
 
 
+def excerpt(span: Span, texts: Mapping[str, str]) -> str:
+    """Show a place in a program: its line, underlined; its name alone where the text is not known."""
+    from vox.imgql.diagnostics import Diagnostic
+    from vox.imgql.source import SourceText
+
+    sources = {span.file: SourceText(span.file, texts[span.file])} if span.file in texts else {}
+    shown = Diagnostic("warning", "", "", span).render(sources, _colored())
+    return shown.partition("\n")[2]
+
+
+def _colored() -> bool:
+    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+
+
 def render_error(error: VoxError, sources: Mapping[str, SourceText] | None = None) -> str:
     """Write an error for a person: code and sentence, place, help.
 
@@ -240,7 +254,7 @@ def render_error(error: VoxError, sources: Mapping[str, SourceText] | None = Non
     """
     from vox.imgql.diagnostics import Diagnostic, render_all
 
-    color = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    color = _colored()
     if isinstance(error, ProgramError) and error.diagnostics:
         return render_all(error.diagnostics, sources or {}, color)
     place = error.spans[0] if error.spans else None

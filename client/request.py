@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from client.programs import PLAIN, Answers, Asked, bindings
 from client.sources import Input, Sources, folders_for, to_json
 from vox.errors import Span, UsageError, VoxError
 from vox.operators.values import SourceInfo
 from vox.plan import Plan
+from vox.submitted import Submitted
 
 if TYPE_CHECKING:
     from vox.imgql.imports import Bundle
@@ -42,6 +44,10 @@ class Request:
     sources: Sources
     plan: Plan
     texts: Mapping[str, SourceText]
+    dialect: str = "auto"
+    v2: bool = False
+    answers: Answers | None = None
+    cases: Mapping[str, Mapping[str, Parameter]] = field(default_factory=dict)
 
     def to_json(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return the body of `POST /executions`."""
@@ -52,19 +58,45 @@ class Request:
             "parameters": dict(self.parameters),
             "sources": {text: to_json(found.info) for text, found in self.inputs.items()},
             "config": dict(config),
+            **self._asked(),
         }
+
+    def _asked(self) -> dict[str, Any]:
+        """Return what programs of V2 and cases need besides; nothing for others, as ever."""
+        document: dict[str, Any] = {} if self.dialect == "auto" else {"dialect": self.dialect}
+        if self.cases:
+            document["cases"] = {name: dict(bound) for name, bound in self.cases.items()}
+        if self.v2 and self.answers is not None:
+            document |= {
+                "listings": self.answers.listings,
+                "texts": self.answers.texts,
+                "system": self.answers.system(),
+            }
+        return document
+
+    def submitted(self) -> Submitted:
+        """Return what is kept of the submission beside the execution."""
+        from vox.imgql.imports import is_library
+
+        texts = {name: text.text for name, text in self.texts.items() if not is_library(name)}
+        inputs = {path: found.info.digest for path, found in self.inputs.items()}
+        return Submitted(self.filename, texts, self.parameters, inputs)
 
     def printed(self) -> str:
         """Return the program as the printer writes it."""
-        from vox.imgql.parser import parse
         from vox.imgql.printer import show_program
+        from vox.imgql.read import read
         from vox.imgql.source import SourceText
 
-        return show_program(parse(SourceText(self.filename, self.program))[0])
+        return show_program(read(SourceText(self.filename, self.program), self.dialect)[0])
 
 
 def prepare(
-    program: Path, parameters: Mapping[str, Parameter], data: Sequence[Path], facts: Store | None
+    program: Path,
+    parameters: Mapping[str, Parameter],
+    data: Sequence[Path],
+    facts: Store | None,
+    asked: Asked = PLAIN,
 ) -> Request:
     """Read a program's file, its imports and its inputs, and check it.
 
@@ -75,12 +107,16 @@ def prepare(
     UsageError
         E0106 if two files are imported under one name.
     """
-    from vox.imgql.compile import compile_bundle
+    from vox.imgql.compile_cases import compile_cases, open_names
     from vox.imgql.imports import collect, read_beside, read_source
 
     main = read_source(program)
-    bundle = collect(main, read_beside, parameters=parameters)
-    sources = Sources(folders_for(program, data), facts)
+    bundle = collect(main, read_beside, parameters=parameters, dialect=asked.dialect)
+    folders = folders_for(program, data)
+    sources = Sources(folders, facts)
+    answers = Answers(program, folders)
+    wanted = open_names(bundle) if asked.cases else ()
+    cases = bindings(asked, folders, wanted, parameters)
     inputs: dict[str, Input] = {}
 
     def resolve(text: str, span: Span) -> SourceInfo:
@@ -88,12 +124,18 @@ def prepare(
         return inputs[text].info
 
     try:
-        plan = compile_bundle(bundle, resolve, parameters=parameters)
+        plan = compile_cases(bundle, resolve, cases=cases, parameters=parameters, inputs=answers.inputs())
     except VoxError as error:
         error.__dict__["sources"] = bundle.texts()
         raise
     imports = _imports(bundle)
-    return Request(main.text, main.name, imports, parameters, inputs, sources, plan, bundle.texts())
+    return Request(
+        *(main.text, main.name, imports, parameters, inputs, sources, plan, bundle.texts()),
+        dialect=asked.dialect,
+        v2=bundle.v2,
+        answers=answers,
+        cases=cases,
+    )
 
 
 def _imports(bundle: Bundle) -> dict[str, str]:

@@ -7,13 +7,16 @@ the moment or the machine in its header.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vox.errors import OutputError
 from vox.operators.codec import read_header
@@ -29,18 +32,46 @@ def destination(label: str, out: Path) -> Path:
     return out / Path(label).expanduser()
 
 
-def write_save(blob: Buffer, label: str, out: Path) -> Path:
-    """Write the file of a save from its blob; return its path.
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A file that was written: where, and which bytes."""
+
+    path: Path
+    sha256: bytes
+    size: int
+    media_type: str
+
+
+def write_save(blob: Buffer, label: str, out: Path) -> Saved:
+    """Write the file of a save from its blob.
 
     Raises
     ------
     OutputError
         E0321 a directory is in the way, E0322 not permitted, E0323 disk full, E0320 anything else.
     """
-    _, _, start = read_header(blob)
+    _, fields, start = read_header(blob)
     payload = memoryview(blob)[start:]
     path = destination(label, out)
-    write_file(path, _gzip(payload) if label.endswith(".gz") else [payload])
+    hasher, size = hashlib.sha256(), 0
+
+    def counted() -> Iterator[Buffer]:
+        nonlocal size
+        for part in _gzip(payload) if label.endswith(".gz") else [payload]:
+            hasher.update(part)
+            size += len(part)
+            yield part
+
+    write_file(path, counted())
+    return Saved(path, hasher.digest(), size, str(fields.get("media_type", "")))
+
+
+def write_sidecar(saved: Saved, document: Mapping[str, Any]) -> Path:
+    """Write the provenance of a file beside it; return its path."""
+    from vox.provenance import SUFFIX, sidecar
+
+    path = saved.path.with_name(saved.path.name + SUFFIX)
+    write_file(path, [sidecar(document, saved.path.name, saved.sha256, saved.size, saved.media_type)])
     return path
 
 

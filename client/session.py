@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from client.problems import ToldError
+from client.programs import PLAIN, Asked
 from client.request import Parameter, Request, prepare
 from coordinator.contract import DynamicExecutionConfig, ExecutionResult, GoalResult
 from vox.digest import Digest
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from vox.plan import Plan
     from vox.settings import Settings
     from vox.store.contract import Store
+    from vox.submitted import Submitted
 
 Buffer = bytes | memoryview
 
@@ -43,6 +46,18 @@ class Engine(Protocol):
 
     def plan(self, request: Request, config: DynamicExecutionConfig) -> dict[str, Any]:
         """Return what a submission would do."""
+
+    def rerun(self, execution: str, config: DynamicExecutionConfig) -> str:
+        """Run an execution's plan again; return the new one's name."""
+
+    def plan_of(self, execution: str) -> Plan:
+        """Return an execution's plan."""
+
+    def submitted(self, execution: str) -> Submitted | None:
+        """Return what an execution was submitted with; None when that is not kept."""
+
+    def provenance(self, execution: str, goal: GoalResult) -> dict[str, Any]:
+        """Return the signed chain of steps that led to a goal."""
 
     def events(self, execution: str, after: int = 0) -> Iterator[tuple[int, Event]]:
         """Yield numbered events up to the end."""
@@ -86,9 +101,11 @@ class Session:
         program: str | Path,
         parameters: Mapping[str, Parameter] | None = None,
         data: Sequence[str | Path] = (),
+        asked: Asked = PLAIN,
     ) -> Request:
         """Read and check a program, and resolve its inputs. Nothing is computed."""
-        return prepare(Path(program), dict(parameters or {}), [Path(each) for each in data], self.facts)
+        folders = [Path(each) for each in data]
+        return prepare(Path(program), dict(parameters or {}), folders, self.facts, asked)
 
     def submit(
         self,

@@ -38,3 +38,15 @@ def join(request: Request, body: JoinRequest) -> dict[str, Any]:
 def members(request: Request) -> dict[str, Any]:
     """List the machines that were let in."""
     return {"schema": 1, "members": context(request).enrolment.members()}
+
+
+@router.get("/peers")
+def peers(request: Request) -> dict[str, Any]:
+    """List the machines that the coordinator has heard of, and the addresses it would ask now."""
+    here = context(request)
+    known = [
+        {"peer": str(each.peer), "name": each.name, "addresses": list(each.addresses)}
+        for each in getattr(here.neighbours, "members", list)()
+    ]
+    addresses = list(getattr(here.neighbours, "addresses", list)())
+    return {"schema": 1, "peers": known, "addresses": addresses}

@@ -20,15 +20,17 @@ from coordinator.api_documents import (
     preview_document,
     summary_document,
 )
-from coordinator.api_models import DynamicSubmission, Submission
+from coordinator.api_models import ConfigModel, DynamicSubmission, Submission
 from coordinator.contract import ExecutionProgress, ExecutionResult, GoalResult
 from vox.digest import Digest
-from vox.errors import ClusterError, UsageError
+from vox.errors import ClusterError, StoreError, UsageError
 from vox.events import to_json
 from vox.imgql.export import to_dot
 from vox.imgql.export import to_json as plan_to_json
-from vox.plan import Source
+from vox.plan import Plan, Source
 from vox.preview import outline, warnings
+from vox.provenance import provenance
+from vox.submitted import Submitted, key_of
 
 router = APIRouter(tags=["executions"])
 
@@ -72,22 +74,20 @@ def submit(request: Request, body: Submission) -> Response:
     plan = body.plan()
     if body.dry_run:
         return JSONResponse(preview_document(here, plan, reads=body.config.reads))
-    absent = here.store.missing([node.digest for _, node in plan if isinstance(node, Source)])
-    if absent:
-        absent -= here.neighbours.fetch(absent)
-    if absent:
-        raise SourcesMissing(sorted(absent))
-    execution = here.engine.submit(plan, body.config.value())
-    document = execution_document(here, here.engine.get_progress(execution))
-    document["warnings"] = warnings(plan)
-    location = f"{request.url.path.rsplit('/', 1)[0]}/executions/{quote(execution)}"
-    return JSONResponse(document, 201, headers={"Location": location})
+    return _begun(request, plan, body.config, body.submitted())
 
 
 @router.post("/execute-dynamic", status_code=201)
 def execute_dynamic(request: Request, body: DynamicSubmission) -> Response:
     """Run a program: the same call in VoxLogicA-2's words."""
     return submit(request, body.submission())
+
+
+@router.post("/executions/{execution}/rerun", status_code=201)
+def rerun(request: Request, execution: str, body: ConfigModel) -> Response:
+    """Run the plan of an execution again: the same program on the same inputs, whatever the files are now."""
+    here = context(request)
+    return _begun(request, here.engine.plan(execution), body, _submitted(here, execution))
 
 
 @router.post("/check")
@@ -148,6 +148,31 @@ def plan(request: Request, execution: str, format: str = Query("json", pattern="
     return JSONResponse(plan_to_json(found))
 
 
+@router.get("/executions/{execution}/submitted")
+def submitted(request: Request, execution: str) -> dict[str, Any]:
+    """Return the texts, parameters and input names that an execution was submitted with."""
+    here = context(request)
+    here.engine.get_progress(execution)
+    found = _submitted(here, execution)
+    if found is None:
+        raise GoalUnknown(f"what execution {execution} was submitted with is not kept")
+    return found.to_json()
+
+
+@router.get("/executions/{execution}/provenance/{label:path}")
+def goal_provenance(request: Request, execution: str, label: str, node: str = "") -> dict[str, Any]:
+    """Return the signed chain of steps that led to a goal; `node` chooses among goals of one label."""
+    here = context(request)
+    moment, plan = _moment(here, execution), here.engine.plan(execution)
+    for found, goal in zip(moment.goals, plan.goals, strict=False):
+        if found.label == label and node in ("", str(found.node)):
+            digest = found.digest if found.file is None else found.file
+            if digest is None:
+                raise GoalUnknown(f"goal {label[:200]!r} has no result: {found.state}")
+            return provenance(plan, goal, digest, here.store, _submitted(here, execution))
+    raise GoalUnknown(f"execution {execution} has no goal {label[:200]!r}")
+
+
 @router.get("/executions/{execution}/goals/{label:path}")
 def goal(request: Request, execution: str, label: str) -> Response:
     """Return a goal: the document of a print, the file of a save (`.nii.gz` as the `.nii` inside it)."""
@@ -157,6 +182,34 @@ def goal(request: Request, execution: str, label: str) -> Response:
         if found.label == label:
             return _goal_response(request, here, found, entry)
     raise GoalUnknown(f"execution {execution} has no goal {label[:200]!r}")
+
+
+def _begun(request: Request, plan: Plan, config: ConfigModel, kept: Submitted | None) -> Response:
+    """Submit a plan, and keep what it was made of for those who ask later."""
+    here = context(request)
+    absent = here.store.missing([node.digest for _, node in plan if isinstance(node, Source)])
+    if absent:
+        absent -= here.neighbours.fetch(absent)
+    if absent:
+        raise SourcesMissing(sorted(absent))
+    execution = here.engine.submit(plan, config.value())
+    data = None if kept is None else kept.to_bytes()
+    if data is not None:
+        with contextlib.suppress(StoreError):  # the execution is worth more than what is told about it
+            here.store.remember(key_of(execution), data)
+    document = execution_document(here, here.engine.get_progress(execution))
+    document["warnings"] = warnings(plan)
+    base = request.url.path.partition("/execut")[0]
+    return JSONResponse(document, 201, headers={"Location": f"{base}/executions/{quote(execution)}"})
+
+
+def _submitted(here: Context, execution: str) -> Submitted | None:
+    key = key_of(execution)
+    data = here.store.recall([key]).get(key)
+    try:
+        return None if data is None else Submitted.from_bytes(data)
+    except ValueError:
+        return None
 
 
 def _moment(here: Context, execution: str) -> ExecutionProgress | ExecutionResult:

@@ -11,6 +11,7 @@ from vox.digest import Digest
 from vox.errors import InputError, Span, UsageError
 from vox.operators.values import Geometry, SourceInfo
 from vox.plan import Plan
+from vox.submitted import Submitted
 
 NAME_MAX = 4096
 PROGRAM_MAX = 8 * 2**20
@@ -82,7 +83,19 @@ class Submission(_Model):
     parameters: dict[str, bool | int | float | str] = Field(default_factory=dict, max_length=ITEMS_MAX)
     sources: dict[str, SourceModel] = Field(default_factory=dict, max_length=ITEMS_MAX)
     config: ConfigModel = Field(default_factory=ConfigModel)
+    dialect: Literal["auto", "v1", "v2"] = "auto"
+    listings: dict[str, list[str]] = Field(default_factory=dict, max_length=ITEMS_MAX)
+    texts: dict[str, list[str]] = Field(default_factory=dict, max_length=ITEMS_MAX)
+    system: dict[str, str] = Field(default_factory=dict, max_length=16)
+    cases: dict[str, dict[str, bool | int | float | str]] = Field(default_factory=dict, max_length=ITEMS_MAX)
     dry_run: bool = False
+
+    def submitted(self) -> Submitted:
+        """Return what is kept of the submission beside the execution."""
+        inputs = {path: parse_digest(source.digest) for path, source in self.sources.items()}
+        return Submitted(
+            self.filename, {**self.imports, self.filename: self.program}, self.parameters, inputs
+        )
 
     def plan(self) -> Plan:
         """Parse, check and reduce the program.
@@ -94,7 +107,9 @@ class Submission(_Model):
         InputError
             If a load names no source.
         """
-        from vox.imgql import SourceText, collect, compile_bundle
+        from vox.imgql import SourceText, collect
+        from vox.imgql.compile_cases import compile_cases
+        from vox.imgql.inputs import recorded
 
         def read(_: str, asked: str) -> SourceText | None:
             text = self.imports.get(asked)
@@ -110,8 +125,10 @@ class Submission(_Model):
                 )
             return found.value()
 
-        bundle = collect(SourceText(self.filename, self.program), read, parameters=self.parameters)
-        return compile_bundle(bundle, resolve, parameters=self.parameters)
+        main = SourceText(self.filename, self.program)
+        bundle = collect(main, read, parameters=self.parameters, dialect=self.dialect)
+        inputs = recorded(resolve, self.listings, self.texts, self.system)
+        return compile_cases(bundle, resolve, cases=self.cases, parameters=self.parameters, inputs=inputs)
 
 
 class DynamicSubmission(_Model):

@@ -150,3 +150,20 @@ def test_an_input_is_sent_once_and_read_back_as_it_was(shell: Shell, cluster: Cl
         session.submit(request).result()
         assert session.engine.missing([found.info.digest]) == set()
         assert Digest.of(bytes(session.engine.read(found.info.digest))) == found.info.digest
+
+
+def test_a_coordinator_answers_what_looks_back(shell: Shell, cluster: Cluster) -> None:
+    first = shell.document("submit", "p.imgql", "--set", "level=90", "--out", "here")
+    second = shell.document("submit", "p.imgql", "--set", "level=91")
+    found = shell.document("why", f"{second['execution']}:volume", "--against", first["execution"])
+    assert found["differences"][0]["text"] == "90 -> 91"
+    assert "let level = 150" in shell.ok("why", f"{second['execution']}:volume")
+    again = shell.document("rerun", first["execution"])
+    assert [goal["digest"] for goal in again["goals"]] == [goal["digest"] for goal in first["goals"]]
+    assert "finished: succeeded" in shell.ok("logs", first["execution"])
+    proof = shell.document("verify", "here/out/bright.nii.gz")
+    assert [each["name"] for each in proof["inputs"]] == ["image.nii.gz"]
+    members = shell.document("peers", "list")
+    assert proof["signers"][0] in [member["peer"] for member in members["members"]]
+    assert members["workers"]
+    assert shell.document("peers", "discover")["peers"]

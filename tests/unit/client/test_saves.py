@@ -16,15 +16,15 @@ def blob(data: bytes) -> bytes:
 
 def test_a_save_writes_exactly_the_bytes_of_the_file(tmp_path: Path) -> None:
     data = os.urandom(3_000_000)
-    path = write_save(blob(data), "deep/er/a.nii", tmp_path)
+    path = write_save(blob(data), "deep/er/a.nii", tmp_path).path
     assert path == tmp_path / "deep/er/a.nii"
     assert path.read_bytes() == data
 
 
 def test_a_gz_save_is_the_same_file_every_time_and_unzips_to_the_bytes(tmp_path: Path) -> None:
     data = os.urandom(1_500_000) + bytes(2_000_000)
-    first = write_save(blob(data), "a.nii.gz", tmp_path).read_bytes()
-    second = write_save(blob(data), "b.nii.gz", tmp_path).read_bytes()
+    first = write_save(blob(data), "a.nii.gz", tmp_path).path.read_bytes()
+    second = write_save(blob(data), "b.nii.gz", tmp_path).path.read_bytes()
     assert first == second
     assert gzip.decompress(first) == data
     assert first[4:8] == bytes(4)
@@ -32,7 +32,7 @@ def test_a_gz_save_is_the_same_file_every_time_and_unzips_to_the_bytes(tmp_path:
 
 def test_an_absolute_label_is_not_moved(tmp_path: Path) -> None:
     target = tmp_path / "x.nii"
-    assert write_save(blob(b"1"), str(target), Path("/nowhere")) == target
+    assert write_save(blob(b"1"), str(target), Path("/nowhere")).path == target
 
 
 def test_an_existing_file_is_replaced_whole(tmp_path: Path) -> None:
