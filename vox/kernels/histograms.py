@@ -228,6 +228,68 @@ def _measure(
         done += U(2)
 
 
+@njit(**OPTIONS)
+def _boxes(lengths: Any, column: Any, rx: Any, width: Any, box: Any) -> None:
+    """Write how many voxels of each box of a row are inside the image."""
+    for i in range(min(TILE - 2 * rx, width - column)):
+        x = column + i
+        box[U(i)] = lengths * (min(width, x + rx + 1) - max(0, x - rx))
+
+
+@njit(**OPTIONS)
+def _plane(
+    z: Any,
+    depths: Any,
+    column: Any,
+    reach: Any,
+    lines: Any,
+    counts: Any,
+    rows: Any,
+    bands: Any,
+    deviation: Any,
+    weight: Any,
+    counted: Any,
+    out: Any,
+) -> None:
+    """Write the part of a plane that lies in a tile, from the counts of its windows along z."""
+    rx, ry, _ = reach
+    _, height, width = out.shape
+    k, length = bands - _ONE, min(TILE - 2 * rx, width - column)
+    sums = np.zeros(np.int64(bands * _ROW) + 4, np.uint16)
+    weighted, still = np.zeros(np.int64(_ROW), np.float64), np.zeros(TILE, np.float64)
+    squares, others, none = np.zeros(TILE, np.int32), np.zeros(TILE, np.uint16), np.zeros(TILE, np.uint16)
+    total, buffer = np.empty(TILE, np.float64), np.empty(TILE, np.uint16)
+    plain, row, box = np.empty(TILE, np.float32), np.empty(TILE, np.float32), np.ones(TILE, np.int32)
+    before = -1
+    for y in range(-ry, height):
+        enters = U(y + ry) if y + ry < height else U(height)
+        leaves = U(y - ry - 1) if y - ry - 1 >= 0 else U(height)
+        found = lines[enters] | lines[leaves]
+        if found != _ZERO:
+            _pass_rows(sums, weighted, counts, rows, bands, enters, leaves, found)
+        if y < 0:
+            continue
+        y0, y1 = max(0, y - ry), min(height, y + ry + 1)
+        if (y1 - y0) * depths != before:
+            before = (y1 - y0) * depths
+            _boxes(before, column, rx, width, box)
+            squares[:] = 0
+            others[:] = 0
+            none[:] = 0
+            _finish(squares, others, none, still, box, float(k), deviation, weight, counted, plain)
+        found = _ZERO
+        for i in range(y0, y1):
+            found |= lines[U(i)]
+        if found == _ZERO:
+            for i in range(length):
+                out[U(z), U(y), U(column + i)] = plain[U(i)]
+            continue
+        _measure(sums, weighted, found, k, U(2 * rx + 1), squares, others, none, total, buffer)
+        _finish(squares, others, none, total, box, float(k), deviation, weight, counted, row)
+        for i in range(length):
+            out[U(z), U(y), U(column + i)] = row[U(i)]
+
+
 @njit(
     types.void(
         view(types.uint8, 1),
@@ -254,45 +316,25 @@ def _correlate(
     stop: Any,
 ) -> None:
     """Write the planes start <= z < stop. `weights` are relative to the background's, `weight`."""
-    rx, ry, rz = reach
+    rx, _, rz = reach
     depth, height, width = out.shape
-    bands, k = U(weights.size), U(weights.size - 1)
+    bands = U(weights.size)
     stride = U((bins.size - TILE) // (depth * height))
-    counted = U(background) < k
+    counted = U(background) < bands - _ONE
     first, last = max(0, start - rz), min(depth, stop + rz)
     masks = np.empty((last - first, height), np.uint64)
     lines = np.zeros(height + 1, np.uint64)
-    sums = np.zeros(weights.size * np.int64(_ROW) + 4, np.uint16)
-    weighted = np.zeros(np.int64(_ROW), np.float64)
-    still = np.zeros(TILE, np.float64)
-    squares, others, none = np.zeros(TILE, np.int32), np.zeros(TILE, np.uint16), np.zeros(TILE, np.uint16)
-    total, buffer = np.empty(TILE, np.float64), np.empty(TILE, np.uint16)
-    plain, row, box = np.empty(TILE, np.float32), np.empty(TILE, np.float32), np.ones(TILE, np.int32)
-    step = TILE - 2 * rx
-    for column in range(0, width, step):
-        length = min(step, width - column)
+    for column in range(0, width, TILE - 2 * rx):
         counts = np.zeros((height + 1) * weights.size * TILE, np.uint8)
         rows = np.zeros((height + 1) * TILE, np.float64)
-        boxes_before = -1
         for z in range(first - rz, stop):
-            new = z + rz if z + rz < last else -1
-            old = z - rz - 1 if z - rz - 1 >= first else -1
+            new = z + rz - first if z + rz < last else -1
+            old = z - rz - 1 - first
             at = (
-                U(max(0, new)) * U(height) * stride + U(column),
-                U(max(0, old)) * U(height) * stride + U(column),
+                U(max(0, new + first)) * U(height) * stride + U(column),
+                U(max(0, old + first)) * U(height) * stride + U(column),
             )
-            _pass_plane(
-                bins,
-                at,
-                stride,
-                masks,
-                new - first if new >= 0 else -1,
-                old - first if old >= 0 else -1,
-                counts,
-                rows,
-                weights,
-                background,
-            )
+            _pass_plane(bins, at, stride, masks, new, max(-1, old), counts, rows, weights, background)
             if z < start:
                 continue
             z0, z1 = max(0, z - rz), min(depth, z + rz + 1)
@@ -301,38 +343,7 @@ def _correlate(
                 for plane in range(z0 - first, z1 - first):
                     found |= masks[U(plane), U(y)]
                 lines[U(y)] = found
-            sums[:] = 0
-            weighted[:] = 0.0
-            for y in range(-ry, height):
-                enters = U(y + ry) if y + ry < height else U(height)
-                leaves = U(y - ry - 1) if y - ry - 1 >= 0 else U(height)
-                found = lines[enters] | lines[leaves]
-                if found != _ZERO:
-                    _pass_rows(sums, weighted, counts, rows, bands, enters, leaves, found)
-                if y < 0:
-                    continue
-                y0, y1 = max(0, y - ry), min(height, y + ry + 1)
-                boxes = (y1 - y0) * (z1 - z0)
-                if boxes != boxes_before:
-                    boxes_before = boxes
-                    for i in range(length):
-                        x = column + i
-                        box[U(i)] = boxes * (min(width, x + rx + 1) - max(0, x - rx))
-                    squares[:] = 0
-                    others[:] = 0
-                    none[:] = 0
-                    _finish(squares, others, none, still, box, float(k), deviation, weight, counted, plain)
-                found = _ZERO
-                for i in range(y0, y1):
-                    found |= lines[U(i)]
-                if found == _ZERO:
-                    for i in range(length):
-                        out[U(z), U(y), U(column + i)] = plain[U(i)]
-                    continue
-                _measure(sums, weighted, found, k, U(2 * rx + 1), squares, others, none, total, buffer)
-                _finish(squares, others, none, total, box, float(k), deviation, weight, counted, row)
-                for i in range(length):
-                    out[U(z), U(y), U(column + i)] = row[U(i)]
+            _plane(z, z1 - z0, column, reach, lines, counts, rows, bands, deviation, weight, counted, out)
 
 
 def correlation(
