@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from vox.store.contract import Blob
 BACKENDS = ("sqlite", "hybrid", "filesystem")
 SMALL, GROUP = 50_000, 10_000
 LARGE_BYTES = 36 * 10**6
-REPEATS = 5
+REPEATS = 8
 SIGNER = Signer(bytes(range(32)))
 
 
@@ -126,26 +127,32 @@ def large(folder: Path) -> None:
     ):
         stores = dict(zip(BACKENDS, (sqlite, hybrid, files), strict=True))
         for number, value in enumerate(values):
-            # Turns, so that a busy moment of the machine meets all of them.
-            file = Path(path) / str(number)
-            note("plain", "write", timed(lambda file=file, value=value: write_plain(file, value)))  # type: ignore[misc]
-            note("plain", "read", timed(file.read_bytes))
-            file.unlink()
-            digest = Digest.of(value)
-            for name, store in stores.items():
-                parts = [value[:200], memoryview(value)[200:]]
-                note(name, "write", timed(lambda s=store, p=parts: s.write(p)))  # type: ignore[misc]
-                note(name, "read first", timed(lambda s=store, d=digest: s.read(d)))  # type: ignore[misc]
-                note(name, "read", timed(lambda s=store, d=digest: s.read(d)))  # type: ignore[misc]
-                note(name, "range of 1 MB", timed(lambda s=store, d=digest: next(s.open(d, 20 << 20))))  # type: ignore[misc]
-                store.delete([digest])
-                note(name, "put", timed(lambda s=store, d=digest, p=parts: s.put([Blob(d, p)], [])))  # type: ignore[misc]
-                store.delete([digest])
+            # Turns in a turning order, so that a busy moment of the machine meets all of them.
+            names = list(times)
+            for name in names[number % len(names) :] + names[: number % len(names)]:
+                if name == "plain":
+                    file = Path(path) / str(number)
+                    note(name, "write", timed(partial(write_plain, file, value)))
+                    note(name, "read", timed(file.read_bytes))
+                    file.unlink()
+                else:
+                    take_turn(partial(note, name), stores[name], value)
     base = statistics.median(times["plain"]["write"])
     for name, found in times.items():
         cells = [f"{what} {statistics.median(each):7.1f}" for what, each in found.items()]
         ratio = statistics.median(found["write"]) / base
         print(f"  {name:<12} {'   '.join(cells)}   write = {ratio:.2f} of plain")
+
+
+def take_turn(note: Callable[[str, float], None], store: Any, value: bytes) -> None:
+    digest, parts = Digest.of(value), [value[:200], memoryview(value)[200:]]
+    note("write", timed(partial(store.write, parts)))
+    note("read first", timed(partial(store.read, digest)))
+    note("read", timed(partial(store.read, digest)))
+    note("range of 1 MB", timed(lambda: next(store.open(digest, 20 << 20))))
+    store.delete([digest])
+    note("put", timed(lambda: store.put([Blob(digest, parts)], [])))
+    store.delete([digest])
 
 
 def write_plain(path: Path, value: bytes) -> None:
