@@ -92,7 +92,8 @@ class Commands(Scanner2):
             token = self.operator()
             self.expected(token, "`=`", "a declaration is `name = …` or `name(a, b) = …`")
         self.at = self.last = self.at + 1
-        if not self.peek() or self.new_command():
+        # A `let` on the next line begins an expression: something has to come here.
+        if not self.peek() or (self.new_command() and not self.text.startswith("let", self.at)):
             nothing = Token("end", "", self.at, self.at)
             self.fail(nothing, f"`{name.text} =` has no right side", "nothing here", "", codes.NO_VALUE)
         value = self.expression()

@@ -209,7 +209,8 @@ class Parser2(Commands):
     def go_on(self, frames: list[_Frame], operand: Expression) -> Expression | None:
         """Read on after an operand. None: another one must follow; else a bracket closed and is one."""
         frame = frames[-1]
-        indexed = self.peek() == "[" and not isinstance(operand, Number)
+        bare_number = isinstance(operand, Number) and self.last == operand.end
+        indexed = self.peek() == "[" and not bare_number
         if indexed and (self.brackets or not self.new_command()):
             opening = self.at
             self.at = self.last = opening + 1
@@ -233,10 +234,13 @@ class Parser2(Commands):
             here, last = self.at, self.last
             new = not self.brackets and self.new_command()
             token = Token("end", "", self.at, self.at) if new else self.operator()
-            if frame.kind == "index" and token.text.startswith(":") and token.kind == "operator":
+            colon = token.kind == "operator" and token.text[0] == ":" and _in_index(frames)
+            if colon and frame.kind == "index":
                 self.at = self.last = token.start + 1
                 return self.colon(frames, token)
-            if token.kind == "operator" or (token.kind == "word" and token.text in self.infixes):
+            if (token.kind == "operator" and not colon) or (
+                token.kind == "word" and token.text in self.infixes
+            ):
                 frame.op, frame.op_at = token.text, token.start
                 return None
             value = frame.left
@@ -358,6 +362,12 @@ class Parser2(Commands):
             message = f"a command begins before the bracket is closed: expected `{close}`"
             self.fail(token, message, f"expected `{close}`", "", codes.UNCLOSED, (note,))
         self.expected(token, f"an operator, `,` or `{close}`", "", (note,), codes.UNCLOSED)
+
+
+def _in_index(frames: list[_Frame]) -> bool:
+    """Whether the nearest open bracket is that of an index."""
+    nearest = next((frame.kind for frame in reversed(frames) if frame.kind in _BRACKETS), "")
+    return nearest == "index"
 
 
 def parse2(source: SourceText) -> tuple[Program, list[Diagnostic]]:

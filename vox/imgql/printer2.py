@@ -120,9 +120,20 @@ def _call(call: Call) -> list[str | tuple[str, Expression]]:
         return [(_LEFT, arguments[0]), f" {name} ", (_OPERAND, arguments[1])]
     if len(arguments) == 1:
         (argument,) = arguments
+        if _opens(argument):
+            # A parenthesis after an operator would hold all its arguments.
+            return [f"{name}(", (_WHOLE, argument), ")"]
         glued = isinstance(argument, Call) and (not is_symbol(argument.name) or len(argument.arguments) == 2)
         return [name if glued else f"{name} ", (_OPERAND, argument)]
     return [name, "(", *_separated(arguments), ")"]
+
+
+def _opens(inner: Expression) -> bool:
+    """Whether the text of an element or a part of something begins with a parenthesis."""
+    base = inner
+    while isinstance(base, Call) and base.name in (INDEX, SLICE):
+        base = base.arguments[0]
+    return base is not inner and _closed(_PRIMARY, base)
 
 
 def _separated(expressions: tuple[Expression, ...]) -> list[str | tuple[str, Expression]]:
