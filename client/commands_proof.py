@@ -1,4 +1,4 @@
-"""`vox verify`: is a file what its provenance says?"""
+"""`vox verify`, `vox report`: is a file what its provenance says; and an execution as one page."""
 
 from __future__ import annotations
 
@@ -53,6 +53,32 @@ def verify(file: Path, sidecar: Path | None, signers: tuple[str, ...], options: 
         click.echo(f"  from {name or 'an input'} {digest}")
     for peer in found.signers:
         click.echo(f"  signed by {peer}")
+    return 0
+
+
+@click.command(epilog="Example: vox report EXECUTION -o report.html")
+@click.argument("execution")
+@click.option("-o", "--output", type=_PATH, default=Path("report.html"), help="The HTML file to write.")
+@common()
+def report(execution: str, output: Path, options: Options) -> int:
+    """Write EXECUTION as one HTML file: pictures, numbers, program, provenance, a methods paragraph.
+
+    The file needs nothing else: no network, no script. It can be sent by mail.
+    """
+    from client.engines import open_session
+    from client.report import gather
+    from client.report_page import page
+    from client.saves import write_file
+
+    with open_session(options.settings(), options.coordinator) as session:
+        found = gather(session, execution)
+    if found.execution["state"] == "running":
+        raise UsageError(f"execution {execution} has not ended", hint=f"`vox watch {execution}` follows it")
+    write_file(output, [page(found).encode()])
+    if options.json:
+        emit({"schema": 1, "execution": execution, "path": str(output)})
+    elif not options.quiet:
+        click.echo(f"saved {output}", err=True)
     return 0
 
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "rerun": ("client.commands_history:rerun", "Run the plan of an execution again."),
     "logs": ("client.commands_history:logs", "Show every event of an execution."),
     "get": ("client.commands_executions:get", "Get a value: a node's, or a goal's of an execution."),
+    "report": ("client.commands_proof:report", "Write an execution as one HTML file."),
     "verify": ("client.commands_proof:verify", "Check an output file against its provenance, offline."),
     "store": ("client.commands_store:store", "Look at the store of this machine, and look after it."),
     "audit": ("client.commands_store:audit", "Show who did what to the store, and whether that is all."),

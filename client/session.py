@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from vox.operators.values import Image, Mask
     from vox.plan import Plan
     from vox.settings import Settings
     from vox.store.contract import Store
@@ -261,16 +262,12 @@ class Goal:
         axes = (2, 1, 0, 3)[: image.voxels.ndim]
         return make(np.transpose(image.voxels, axes), affine)
 
-    def _image(self) -> Any:
-        import numpy as np
-
+    def _image(self) -> Image:
         from vox.operators.values import Image, Mask
 
         value = self.value
-        if isinstance(value, Mask):
-            return Image(value.geometry, _unpacked(value).astype(np.uint8))
-        if isinstance(value, Image):
-            return value
+        if isinstance(value, Mask | Image):
+            return as_image(value)
         raise UsageError(f"{self.result.label} is a {self.result.type}, not an image", hint="use .value")
 
 
@@ -298,6 +295,17 @@ def submit(
     from client.engines import shared_session
 
     return shared_session().submit(program, parameters, data=data, config=config)
+
+
+def as_image(value: Mask | Image) -> Image:
+    """Return an image as it is, and a mask as an image of 0 and 1."""
+    import numpy as np
+
+    from vox.operators.values import Image, Mask
+
+    if isinstance(value, Mask):
+        return Image(value.geometry, _unpacked(value).astype(np.uint8))
+    return value
 
 
 def _stem(label: str) -> str:

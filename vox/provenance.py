@@ -107,6 +107,16 @@ def provenance(
     }
 
 
+def signers_of(document: Mapping[str, Any]) -> tuple[PeerId, ...]:
+    """Return who signed the steps of a provenance. Nothing is verified."""
+    found: dict[PeerId, None] = {}
+    for step in document["chain"]:
+        if step.get("attestation"):
+            claim = Attestation.from_bytes(base64.b64decode(step["attestation"]))
+            found[claim.statement.issuer] = None
+    return tuple(found)
+
+
 def sidecar(document: Mapping[str, Any], name: str, file_sha256: bytes, size: int, media_type: str) -> bytes:
     """Return the bytes of the sidecar of a file that was written under `name`."""
     file = {"name": name, "bytes": size, "sha256": file_sha256.hex(), "media_type": media_type}

@@ -118,6 +118,18 @@ def test_a_cached_submission_with_provenance_loads_nothing_heavy(shell: Shell) -
     assert (shell.folder / "out/bright.nii.gz.vox.json").read_bytes() == first
 
 
+def test_an_execution_becomes_one_page(shell: Shell) -> None:
+    name = shell.document("submit", "p.imgql")["execution"]
+    assert shell.document("report", name, "-o", "r/report.html")["path"] == "r/report.html"
+    text = (shell.folder / "r/report.html").read_text(encoding="utf-8")
+    assert text.count("data:image/png;base64,") == 2
+    assert "out/bright.nii.gz on image.nii.gz" in text
+    assert "let bright = image &gt;. level" in text
+    assert "all attested" in text
+    assert "<script" not in text
+    assert shell.vox("report", "nothing").returncode == 2
+
+
 def test_settings_are_shown_with_where_they_came_from(shell: Shell) -> None:
     shell.write("vox.toml", "[engine]\nretries = 5\n")
     rows = {row["key"]: row for row in shell.document("config", "show")["settings"]}
