@@ -5,8 +5,9 @@ It knows nothing of workers and fragments but the names that outcomes carry.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
+from coordinator.costs import CostModel
 from coordinator.goals import RESULT_LOST, SOURCE_LOST, Goals
 from coordinator.notices import Known, Later
 from coordinator.policy import retry_delay_s
@@ -35,9 +36,9 @@ class Graph(Goals):
         Fragments that lost an interested one, once for each node.
     """
 
-    def __init__(self, cost: Callable[[str], Cost]) -> None:
+    def __init__(self, costs: CostModel) -> None:
         super().__init__()
-        self.cost_of = cost
+        self.costs = costs
         self._orders = 0
         self.at = 0
         self.realms: dict[str, dict[NodeId, NodeRecord]] = {}
@@ -127,8 +128,11 @@ class Graph(Goals):
     def _new(
         self, realm: dict[NodeId, NodeRecord], name: NodeId, node: Node, known: Known | None
     ) -> NodeRecord:
-        cost: Cost = self.cost_of(node.operator) if isinstance(node, Apply) else "scalar"
+        cost: Cost = self.costs.class_of(node.operator) if isinstance(node, Apply) else "scalar"
         record = NodeRecord(name, node, self.order(), cost, realm)
+        if isinstance(node, Apply):
+            record.expected_ms = self.costs.expected_ms(node.operator)
+            record.light = cost == "scalar" and self.costs.light(node.operator)
         if isinstance(node, Source):
             known = known or Known(node.digest)
         elif realm is self.realms.get(""):
@@ -260,6 +264,7 @@ class Graph(Goals):
             needed.dependants.pop(record, None)
         for execution in tuple(record.wanted_by):
             execution.open -= 1
+            execution.ended_ms += record.expected_ms
             for needed in inputs:
                 self._used(execution, needed, cause)
             if not execution.uses[record] and record.name not in execution.pinned:
@@ -308,6 +313,11 @@ class Graph(Goals):
                 if dependant.waiting == 0:
                     self.make_ready(dependant)
         how = outcome.how
+        if how is How.COMPUTED:
+            input_bytes = 0
+            for needed in record.inputs or ():
+                input_bytes += needed.size
+            self.costs.note(record.operator, input_bytes, outcome.wall_ms)
         for execution in record.wanted_by:
             execution.tally[how.value] += 1
             record.wanted_by[execution] = how

@@ -25,7 +25,10 @@ def check(graph: Graph, workers: Mapping[str, WorkerRecord], fragments: Mapping[
         _check_execution(execution, graph)
     for execution in graph.executions.values():
         idle = any(worker.free > 0 for worker in workers.values())
-        assert not (idle and execution.room and execution.head()), "a ready node and a free slot never meet"
+        light = any(worker.free > 0 and not worker.light for worker in workers.values())
+        if execution.room:
+            assert not (idle and execution.head(execution.heap)), "a ready node and a free slot never meet"
+            assert not (light and execution.head(execution.light_heap)), "nor do those on scalars"
 
 
 def _check_fragments(workers: Mapping[str, WorkerRecord], fragments: Mapping[str, FragmentRecord]) -> None:
@@ -44,6 +47,7 @@ def _check_fragments(workers: Mapping[str, WorkerRecord], fragments: Mapping[str
             seen.add(record)
     for worker in workers.values():
         assert worker.free >= 0, "no worker has more than it takes"
+        assert worker.light == sum(f.light for f in worker.fragments.values()) <= 1
 
 
 def _check_record(record: NodeRecord, fragments: Mapping[str, FragmentRecord]) -> None:
@@ -66,7 +70,7 @@ def _check_record(record: NodeRecord, fragments: Mapping[str, FragmentRecord]) -
             assert set(record.wanted_by) <= set(needed.wanted_by), "who wants a node wants its inputs"
     if record.stage is Stage.READY:
         for execution in record.wanted_by:
-            assert any(entry is record for *_, entry in execution.heap), "ready, and on no heap"
+            assert any(entry is record for *_, entry in execution.heap_of(record)), "ready, and on no heap"
 
 
 def _check_execution(execution: ExecutionRecord, graph: Graph) -> None:

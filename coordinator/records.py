@@ -44,6 +44,8 @@ class NodeRecord:
         Inputs that are not DONE, and one more while `delayed`. Counted only while WAITING or READY.
     delayed
         It failed, and is not tried again before some time has passed.
+    expected_ms, light
+        What a run will probably take; whether that is known to be nothing worth speaking of.
     rank_ms
         How long the longest way from here to a goal is expected to take: critical paths go first.
     attempts, losses
@@ -69,9 +71,11 @@ class NodeRecord:
         "dependants",
         "digest",
         "done_at",
+        "expected_ms",
         "forced",
         "fragment",
         "inputs",
+        "light",
         "losses",
         "name",
         "node",
@@ -95,6 +99,8 @@ class NodeRecord:
         self.order = order
         self.operator = node.operator if isinstance(node, Apply) else type(node).__name__.lower()
         self.cost: Cost = cost
+        self.expected_ms = 0.0
+        self.light = False
         self.rank_ms = 0.0
         self.delayed = False
         self.constants: tuple[NodeId, ...] = ()
@@ -186,8 +192,13 @@ class ExecutionRecord:
             self.goals_by_node.setdefault(goal.goal.wanted, []).append(goal)
         self.pinned = self.goals_by_node.keys() | {goal.node for goal in plan.goals}
         self.goals_open = len(self.goals)
+        # Ready nodes: those on scalars apart, because a worker runs one fragment of them at a time.
         self.heap: list[tuple[float, int, NodeRecord]] = []
+        self.light_heap: list[tuple[float, int, NodeRecord]] = []
         self.fragments_running = 0
+        # Progress is measured by what nodes were expected to take when the plan came.
+        self.expected_ms = window.expected_ms
+        self.ended_ms = 0.0
         self.tally = dict.fromkeys(("computed", "reused", "fetched", "failed", "skipped"), 0)
         self.tally["reused"] = len(plan) - window.open
         self.errors: list[dict[str, Any]] = []
@@ -206,15 +217,19 @@ class ExecutionRecord:
 
     def push(self, record: NodeRecord) -> None:
         """Remember that a node is ready."""
-        heapq.heappush(self.heap, (-record.rank_ms, record.order, record))
+        heapq.heappush(self.heap_of(record), (-record.rank_ms, record.order, record))
 
-    def head(self) -> NodeRecord | None:
+    def heap_of(self, record: NodeRecord) -> list[tuple[float, int, NodeRecord]]:
+        """Return where a node stands when it is ready."""
+        return self.light_heap if record.light else self.heap
+
+    def head(self, heap: list[tuple[float, int, NodeRecord]]) -> NodeRecord | None:
         """Return the first ready node; entries whose node has moved on are thrown away here."""
-        while self.heap:
-            record = self.heap[0][2]
+        while heap:
+            record = heap[0][2]
             if record.stage is Stage.READY and self in record.wanted_by:
                 return record
-            heapq.heappop(self.heap)
+            heapq.heappop(heap)
         return None
 
 
@@ -230,6 +245,11 @@ class FragmentRecord:
     wanted: int
     cancelled: bool = False
 
+    @property
+    def light(self) -> bool:
+        """Whether it began with a light node: such hold the interpreter's lock all the time."""
+        return bool(self.records) and self.records[0].light
+
 
 @dataclass(slots=True)
 class WorkerRecord:
@@ -238,6 +258,7 @@ class WorkerRecord:
     info: WorkerInfo
     order: int
     fragments: dict[str, FragmentRecord] = field(default_factory=dict)
+    light: int = 0
 
     @property
     def free(self) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from coordinator import partition
 from coordinator.contract import ExecutionProgress, WorkerInfo
+from coordinator.costs import CostModel
 from coordinator.graph import LOSSES_MAX, NO_OUTCOME, Graph
 from coordinator.invariants import check
 from coordinator.notices import (
@@ -39,8 +40,6 @@ from vox.plan import Apply, Node
 
 # Addresses that travel with a fragment: enough to find a blob, few enough to ask in turn.
 PEERS_MAX = 8
-# What a node of a class is expected to take before anything has been measured.
-CLASS_MS: dict[Cost, float] = {"scalar": 0.0, "mask": 2.0, "image": 20.0, "heavy": 200.0}
 WORKER_LOST = ("E0801", "its worker was lost", "see the worker's log; the machine may lack memory")
 
 
@@ -63,7 +62,8 @@ class Scheduler:
         self._prefix = prefix
         self._home = home
         self._fragments_named = 0
-        self.graph = Graph(cost)
+        self.costs = CostModel(cost)
+        self.graph = Graph(self.costs)
         self.workers: dict[str, WorkerRecord] = {}
         self.fragments: dict[str, FragmentRecord] = {}
 
@@ -127,7 +127,7 @@ class Scheduler:
         graph = self.graph
         assert notice.execution not in graph.executions
         plan, known = notice.plan, notice.known
-        window = Window(plan, [goal.wanted for goal in plan.goals], known, self._expected_ms)
+        window = Window(plan, [goal.wanted for goal in plan.goals], known, self.costs.expected_ms)
         order = graph.order()
         execution = ExecutionRecord(notice.execution, plan, notice.config, order, window, known)
         execution.looked = notice.looked
@@ -236,9 +236,6 @@ class Scheduler:
             self.graph.settle(execution, name, "cancelled")
         execution.state = State.CANCELLED
 
-    def _expected_ms(self, operator: str) -> float:
-        return CLASS_MS[self.graph.cost_of(operator)]
-
     # Fragments
 
     def _take_back(self, name: str, worker: str) -> FragmentRecord | None:
@@ -248,6 +245,7 @@ class Scheduler:
             return None
         del self.fragments[name]
         del self.workers[worker].fragments[name]
+        self.workers[worker].light -= fragment.light
         return fragment
 
     def _release(self, fragment: FragmentRecord) -> None:
@@ -271,26 +269,38 @@ class Scheduler:
         graph.gathers.clear()
 
     def _dispatch(self) -> None:
-        slots_free = sum(max(0, worker.free) for worker in self.workers.values())
-        while slots_free > 0:
+        free = [worker for worker in self.workers.values() if worker.free > 0]
+        while free:
+            light = [worker for worker in free if not worker.light]
             # Executions are few; each `head` is at hand.
-            ready = [e for e in self.graph.executions.values() if e.room and e.head() is not None]
-            if not ready:
-                return
-            self._start(
-                min(ready, key=lambda e: (-e.config.priority, e.fragments_running, e.order)), slots_free
+            best = min(
+                (e for e in self.graph.executions.values() if e.room and self._seed(e, bool(light))),
+                key=lambda e: (-e.config.priority, e.fragments_running, e.order),
+                default=None,
             )
-            slots_free -= 1
+            if best is None:
+                return
+            seed = self._seed(best, bool(light))
+            assert seed is not None
+            able = light if seed.light else free
+            slots = len(able) if seed.light else sum(worker.free for worker in able)
+            self._start(best, seed, partition.choose_worker(seed, able), slots)
+            free = [worker for worker in free if worker.free > 0]
 
-    def _start(self, execution: ExecutionRecord, slots_free: int) -> None:
-        seed = execution.head()
-        assert seed is not None
-        worker = partition.choose_worker(seed, self.workers.values())
-        records = partition.grow(execution, slots_free)
+    def _seed(self, execution: ExecutionRecord, light: bool) -> NodeRecord | None:
+        """Return the node that an execution's next fragment begins with."""
+        heavy = execution.head(execution.heap)
+        return heavy or (execution.head(execution.light_heap) if light else None)
+
+    def _start(
+        self, execution: ExecutionRecord, seed: NodeRecord, worker: WorkerRecord, slots_free: int
+    ) -> None:
+        records = partition.grow(execution, seed, slots_free)
         self._fragments_named += 1
         name, holder = f"{self._prefix}-{self._fragments_named}", worker.info.name
         fragment = FragmentRecord(name, holder, execution, records, self.graph.at, len(records))
         self.fragments[name] = worker.fragments[name] = fragment
+        worker.light += fragment.light
         execution.fragments_running += 1
         pages: dict[ExecutionRecord, NodesStarted] = {}
         for record in records:

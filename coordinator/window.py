@@ -16,6 +16,8 @@ from vox.plan import Apply, Constant, Plan
 # Open nodes of an execution that have records at a time, and how many places must be free before more come.
 OPEN_MAX = 20_000
 REFILL = 4_000
+# Nodes cheaper than this make no way longer: thousands of them run in the order of the plan.
+RANK_MS_MIN = 1.0
 
 
 class Window:
@@ -28,9 +30,11 @@ class Window:
         a goal is expected to take.
     open
         How many of them are not known: they have to run.
+    expected_ms
+        What they will probably take, together.
     """
 
-    __slots__ = ("at", "names", "open", "ranks_ms", "uses")
+    __slots__ = ("at", "expected_ms", "names", "open", "ranks_ms", "uses")
 
     def __init__(
         self,
@@ -41,12 +45,14 @@ class Window:
     ) -> None:
         self.at = 0
         self.open = 0
+        self.expected_ms = 0.0
         self.names: list[NodeId] = []
         self.uses = array("I")
         self.ranks_ms = array("f")
         nodes = plan.nodes
         wanted = dict.fromkeys(roots, 0)
         ranks: dict[NodeId, float] = {}
+        expected: dict[str, float] = {}
         for name in _reversed(plan):
             if not wanted:
                 break
@@ -61,7 +67,12 @@ class Window:
             if not isinstance(node, Apply) or name in known:
                 continue
             self.open += 1
-            rank_ms += cost_ms(node.operator)
+            expected_ms = expected.get(node.operator)
+            if expected_ms is None:
+                expected_ms = expected[node.operator] = cost_ms(node.operator)
+            self.expected_ms += expected_ms
+            if expected_ms >= RANK_MS_MIN:
+                rank_ms += expected_ms
             for needed in dict.fromkeys(node.inputs):
                 if isinstance(nodes[needed], Constant):
                     continue

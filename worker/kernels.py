@@ -16,6 +16,7 @@ from vox.operators.registry import Operator, Registry
 # As often must an operator have run before it is called light, within the time of one look-up on average.
 LIGHT_RUNS_MIN = 32
 LIGHT_S_MAX = 20e-6
+OUTLIER_S = 5 * LIGHT_S_MAX
 # Every so many runs of a light operator one is timed: it may have met longer lists than before.
 LIGHT_SAMPLE = 64
 
@@ -33,6 +34,8 @@ class Kernel:
     def note(self, seconds: float) -> None:
         """Learn from a run: the mean of all, then of the last ones."""
         self.runs += 1
+        # The first run imports, and now and then the machine is busy with something else: neither counts.
+        seconds = min(seconds, OUTLIER_S)
         self.mean_s += (seconds - self.mean_s) / min(self.runs, LIGHT_RUNS_MIN)
         scalar = self.operator.cost == "scalar"
         self.light = scalar and self.runs >= LIGHT_RUNS_MIN and self.mean_s <= LIGHT_S_MAX

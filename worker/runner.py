@@ -320,8 +320,11 @@ class _Run:
         try:
             kernel = runner.kernels.of(node.operator)
             began = runner.clock.monotonic()
-            with runner.kernel_threads():
+            if kernel.operator.cost == "scalar":
                 value = apply(kernel.operator, tuple(values), node.parameters)
+            else:
+                with runner.kernel_threads():
+                    value = apply(kernel.operator, tuple(values), node.parameters)
             seconds = max(0.0, runner.clock.monotonic() - began)
             parts = encode_value(value)
         except (VoxError, CodecError) as error:

@@ -239,7 +239,8 @@ def test_a_cancel_stops_what_nobody_else_wants() -> None:
 
 def test_fresh_executions_share_nothing() -> None:
     desk, plan = Desk(), chain_plan(5)
-    desk.join("a", 2)
+    desk.join("a")
+    desk.join("b")
     fresh = DynamicExecutionConfig(reads=False)
     for name in ("one", "two"):
         (start,) = only(StartFragment, desk.submit(plan, name, fresh))
