@@ -73,7 +73,7 @@ class CoordinatorDaemon:
             url = self._url(listener)
             runfile.write(settings.run_file, self._document(url, parts))
             if settings.with_worker:
-                helper = Helper(url, parts.enrolment.tokens.mint(), settings.store)
+                helper = Helper(url, parts.enrolment.tokens.mint(), settings)
                 stack.callback(helper.close)
             log.info("ready at %s", url)
             if not settings.detached:

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import threading
-from pathlib import Path
+
+from coordinator.settings import CoordinatorSettings
 
 log = logging.getLogger("vox.coordinator")
 
@@ -19,9 +20,11 @@ RESTART_S = 2.0
 class Helper:
     """A worker process, started again when it dies."""
 
-    def __init__(self, url: str, token: str, store: Path) -> None:
+    def __init__(self, url: str, token: str, settings: CoordinatorSettings) -> None:
         # The same store: what it computes is here without being fetched.
-        arguments = ["join", url, "--store", str(store), "--name", NAME, "--no-p2p"]
+        arguments = ["join", url, "--store", str(settings.store), "--name", NAME, "--no-p2p"]
+        arguments += ["--storage-backend", settings.keeping.backend]
+        arguments += ["--config", str(settings.config)] if settings.config is not None else []
         arguments += ["--parent", str(os.getpid())]
         # Arguments can be read by everybody on the machine, the environment only by its owner.
         self._environment = {**os.environ, "VOX_JOIN_TOKEN": token}

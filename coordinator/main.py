@@ -31,6 +31,7 @@ def main() -> None:
 @click.option("--port", type=click.IntRange(0, 65535), help="Of the Dask scheduler; 8786 by default.")
 @click.option("--http-port", type=click.IntRange(0, 65535), help="Of the HTTP interface; 8700 by default.")
 @click.option("--store", default="", help="Folder of the store.")
+@click.option("--storage-backend", default="", help="Kind of store; sqlite by default.")
 @click.option("--with-worker", is_flag=True, help="Also run a worker on this machine.")
 @click.option("--no-tls", is_flag=True, help="Speak plain HTTP off loopback: others can read along.")
 @click.option("--require-token", is_flag=True, help="Want a token on loopback too: for shared machines.")
@@ -111,6 +112,7 @@ def _settings(
     port: int | None,
     http_port: int | None,
     store: str,
+    storage_backend: str,
     with_worker: bool,
     no_tls: bool,
     require_token: bool,
@@ -129,7 +131,7 @@ def _settings(
     )
     from vox.settings import load, store_path
 
-    settings = load(config)
+    settings = load(config, flags={"store.backend": storage_backend or None})
     address = checked_host(host)
     return CoordinatorSettings(
         host=address,
@@ -143,6 +145,8 @@ def _settings(
         detached=detached,
         p2p=settings.p2p.enabled and not no_p2p,
         peers=(*settings.p2p.peers, *peers),
+        keeping=settings.store,
+        config=config.absolute() if config is not None else None,
     )
 
 

@@ -16,8 +16,8 @@ from p2p.identity import Identity, Membership
 from p2p.presence import Presence
 from p2p.service import join_address
 from vox.attest import accept
+from vox.store.backends import open_for_daemon
 from vox.store.contract import Store
-from vox.store.sqlite import SqliteStore
 
 WILDCARDS = ("0.0.0.0:", "[::]:")
 
@@ -49,11 +49,11 @@ def open_parts(settings: CoordinatorSettings, http_port: int) -> Parts:
 
     Raises
     ------
-    StoreUnusable, AddressInUse, IdentityUnusable
-        If the machine does not let it.
+    SettingsError, StoreUnusable, AddressInUse, IdentityUnusable
+        If the settings or the machine do not let it.
     """
     with contextlib.ExitStack() as stack:
-        store = SqliteStore(settings.store)
+        store = open_for_daemon(settings.keeping, settings.store)
         stack.callback(store.close)
         identity = Identity.load_or_create(settings.directory / "identity")
         doors: dict[str, str] = {}

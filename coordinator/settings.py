@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vox import runfile
 from vox.errors import UsageError
-from vox.settings import state_dir
+from vox.settings import StoreSettings, state_dir
 
 HTTP_PORT = 8700
 DASK_PORT = 8786
@@ -27,6 +27,10 @@ class CoordinatorSettings:
         Of the Dask scheduler and of the HTTP interface; 0 takes a free one.
     store
         Where results are kept.
+    keeping
+        How: the backend, the quota, the key.
+    config
+        The settings file that was named, for the worker that is started along.
     directory
         Its keys, tokens, ledger, run file and log.
     detached
@@ -46,6 +50,8 @@ class CoordinatorSettings:
     detached: bool = False
     p2p: bool = True
     peers: tuple[str, ...] = ()
+    keeping: StoreSettings = field(default_factory=StoreSettings)
+    config: Path | None = None
 
     @property
     def run_file(self) -> Path:

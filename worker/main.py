@@ -29,6 +29,7 @@ def main() -> None:
 @click.argument("address", default="")
 @click.option("--token", default="", envvar="VOX_JOIN_TOKEN", help="One-time token, for the first time.")
 @click.option("--store", default="", help="Folder of the store.")
+@click.option("--storage-backend", default="", help="Kind of store; sqlite by default.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Fragments at a time; all cores by default.")
 @click.option("--memory", default="", help="What values may take at a time, for example 4GB.")
 @click.option("--no-p2p", is_flag=True, help="Do not announce this machine, nor look for others.")
@@ -42,6 +43,7 @@ def join(
     address: str,
     token: str,
     store: str,
+    storage_backend: str,
     threads: int | None,
     memory: str,
     no_p2p: bool,
@@ -73,6 +75,7 @@ def join(
             memory=memory,
             p2p=not no_p2p,
             peers=peers,
+            backend=storage_backend,
             parent=parent,
         )
         try:

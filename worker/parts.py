@@ -8,9 +8,9 @@ from pathlib import Path
 
 from p2p.identity import Identity, Membership
 from p2p.presence import Presence
+from vox.store.backends import open_for_daemon
 from vox.store.contract import Store
-from vox.store.sqlite import SqliteStore
-from worker.runner import CACHE_BYTES, Runner
+from worker.runner import Runner
 from worker.settings import WorkerSettings
 
 
@@ -39,11 +39,11 @@ def open_parts(settings: WorkerSettings, identity: Identity, membership: Members
 
     Raises
     ------
-    StoreUnusable, AddressInUse
-        If the machine does not let it.
+    SettingsError, StoreUnusable, AddressInUse
+        If the settings or the machine do not let it.
     """
     with contextlib.ExitStack() as stack:
-        store = SqliteStore(settings.store)
+        store = open_for_daemon(settings.keeping, settings.store)
         stack.callback(store.close)
         presence = Presence(
             store,
@@ -56,6 +56,6 @@ def open_parts(settings: WorkerSettings, identity: Identity, membership: Members
         stack.callback(presence.close)
         presence.start()
         # A fragment's own values come on top of the cache; a quarter leaves room for them.
-        cache_bytes = settings.memory_bytes // 4 or CACHE_BYTES
+        cache_bytes = settings.memory_bytes // 4 or settings.keeping.cache_bytes
         runner = Runner(store, identity.signer, presence.neighbours, cache_bytes=cache_bytes)
         return Parts(store, presence, runner, settings.store, stack.pop_all())

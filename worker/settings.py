@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vox.errors import UsageError
-from vox.settings import Settings, parse_size, state_dir, store_path
+from vox.settings import Settings, StoreSettings, parse_size, state_dir, store_path
 
 NAME_MAX = 64
 
@@ -25,6 +25,8 @@ class WorkerSettings:
         Its keys, certificate, run file and log.
     store
         Where results are kept; several processes of one machine may share it.
+    keeping
+        How: the backend, the quota, the key.
     coordinator
         `http://host:port`; empty: find it by zeroconf.
     host
@@ -38,6 +40,7 @@ class WorkerSettings:
     name: str
     directory: Path
     store: Path
+    keeping: StoreSettings = field(default_factory=StoreSettings)
     coordinator: str = ""
     token: str = ""
     host: str = ""
@@ -75,6 +78,7 @@ def resolve(
     memory: str,
     p2p: bool,
     peers: tuple[str, ...],
+    backend: str = "",
     parent: int = 0,
 ) -> WorkerSettings:
     """Put flags over the settings that all programs share.
@@ -98,6 +102,7 @@ def resolve(
         name=chosen,
         directory=workers_dir() / chosen,
         store=Path(store).expanduser() if store else store_path(settings),
+        keeping=replace(settings.store, backend=backend or settings.store.backend),
         coordinator=coordinator,
         token=token,
         host=host,

@@ -6,12 +6,13 @@ folder and `StoreOptions` and returns a `vox.store.contract.Store`.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from vox.errors import SettingsError, UsageError
+from vox.errors import SettingsError, StoreUnusable, UsageError
 from vox.store.options import StoreOptions
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def open_store(backend: str, path: Path | None, options: StoreOptions | None = N
     UsageError
         If there is no such backend.
     StoreUnusable, StoreFull, StoreLocked
-        If the folder cannot hold it.
+        If the folder cannot hold it, or holds one that this kind cannot read.
     """
     options = options or StoreOptions()
     if backend == "memory":
@@ -41,7 +42,26 @@ def open_store(backend: str, path: Path | None, options: StoreOptions | None = N
     maker = _BUILT_IN.get(backend) or _foreign(backend)
     if path is None:
         raise UsageError(f"the storage backend `{backend}` needs a folder", hint="set `[store] path`")
+    _check_kind(backend, Path(path))
     return maker(Path(path), options)
+
+
+def open_for_daemon(settings: StoreSettings, path: Path) -> Store:
+    """Return the store that the settings describe, for a program that goes on without a person.
+
+    Raises
+    ------
+    SettingsError, UsageError, StoreUnusable, StoreFull, StoreLocked
+        If it cannot be opened; also if the key would have to be asked for where nobody is.
+    """
+    if settings.key == "prompt" and not (sys.stdin is not None and sys.stdin.isatty()):
+        from vox.store.encryption import StoreLocked
+
+        raise StoreLocked(
+            "nobody is here to be asked for the pass phrase of the store",
+            hint='set `[store] key = "file:PATH"` (VOX_STORE_KEY), or start it in a terminal',
+        )
+    return open_store(settings.backend, path, options_of(settings))
 
 
 def backends() -> list[str]:
@@ -61,6 +81,7 @@ def options_of(settings: StoreSettings, *, read_only: bool = False) -> StoreOpti
     StoreLocked
         If the key cannot be read.
     """
+    _check_persist(settings.persist)
     secret = None
     if settings.key:
         from vox.store.encryption import read_secret
@@ -76,6 +97,23 @@ def options_of(settings: StoreSettings, *, read_only: bool = False) -> StoreOpti
         audit=settings.audit,
         shared=Path(settings.shared).expanduser() if settings.shared else None,
     )
+
+
+def _check_persist(text: str) -> None:
+    from vox.store.persistence import Persist
+
+    known = [persist.value for persist in Persist]
+    if text not in known:
+        raise SettingsError(
+            f"`store.persist` is {text!r}", key="store.persist", hint="write " + " or ".join(known)
+        )
+    if text != Persist.ALL:
+        # Said, not ignored: who counts on a small store would find a full one.
+        raise SettingsError(
+            f"`store.persist` cannot be {text!r} yet: every result is kept",
+            key="store.persist",
+            hint='write "all"; `[store] quota_bytes` bounds the store, and the cheapest results go first',
+        )
 
 
 def _level(text: str) -> int | None:
@@ -124,6 +162,25 @@ def _tiered(path: Path, options: StoreOptions) -> Store:
     reading = replace(options, read_only=True, quota_bytes=0, shared=None, audit=False)
     return LocalOver(own, _BUILT_IN[there](options.shared, reading))
 
+
+def _check_kind(backend: str, path: Path) -> None:
+    """Two stores of different kinds in one folder would each be half of the truth."""
+    from vox.store.tiered import backend_of
+
+    there = backend_of(path)
+    if backend in _ALIKE and there is not None and there not in _ALIKE[backend]:
+        raise StoreUnusable(
+            f"{path} holds a store of the backend `{there}`, not `{backend}`",
+            hint=f'set `[store] backend = "{there}"` (VOX_STORE_BACKEND), or copy it: `vox store export`',
+        )
+
+
+# What each backend can go on with. SQLite's two differ only in where they put what is new and large.
+_ALIKE: dict[str, frozenset[str]] = {
+    "sqlite": frozenset({"sqlite", "hybrid"}),
+    "hybrid": frozenset({"sqlite", "hybrid"}),
+    "filesystem": frozenset({"filesystem"}),
+}
 
 _BUILT_IN: dict[str, Maker] = {
     "sqlite": _sqlite,
