@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import cast
 
 from p2p.identity import Membership
 from p2p.neighbourhood import TIMEOUT_S, Neighbourhood
 from p2p.service import PeerService, join_address
-from vox.store.contract import Store
+from vox.store.contract import Shelf, Store
+from vox.store.scoped import Labelled, ScopedShelf
 
 # "Everywhere" is a place to listen at, not one to be called at.
 WILDCARDS = ("", "0.0.0.0", "::")
+
+# What every machine of the cluster may see beside what has no label at all. Other scopes stay at home.
+PEER_SCOPES = frozenset({"cluster"})
 
 
 class Presence:
@@ -56,7 +61,7 @@ class Presence:
             store, membership, static=static, discovery=browser, name=name, timeout_s=timeout_s
         )
         self._service = PeerService(
-            store,
+            _shown(store),
             membership,
             host=host,
             port=port,
@@ -97,6 +102,12 @@ class Presence:
             self._announcer.close()
         self._service.stop()
         self.neighbours.close()
+
+
+def _shown(store: Store) -> Shelf:
+    """Return what of a store other machines may see; not every kind of store knows labels."""
+    # A tier answers for the store behind it, which `isinstance` does not see from Python 3.12 on.
+    return ScopedShelf(cast(Labelled, store), PEER_SCOPES) if hasattr(store, "labels") else store
 
 
 class _Announcement:

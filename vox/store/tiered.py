@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from vox.attest import Attestation
 from vox.digest import ActionId, Digest, NodeId
 from vox.errors import BlobCorrupt, BlobMissing
 from vox.store.contract import Blob, Buffer, Result, Shelf, Store, StoreStats
+from vox.store.scoped import Labelled
 
 MEMORY_BYTES = 256 << 20
 
@@ -183,6 +184,15 @@ class LocalOver(MemoryOver):
                 c for c in claims if (c.statement.node, c.statement.output, c.statement.issuer) not in known
             ]
             found[action] = (*own, *new)
+        return found
+
+    def labels(self, digests: Collection[Digest]) -> dict[Digest, dict[str, str]]:
+        """Return the scopes of blobs, wherever they were set."""
+        found: dict[Digest, dict[str, str]] = {}
+        for store in (self._shared, self.store):
+            known = cast(Labelled, store).labels(digests) if hasattr(store, "labels") else {}
+            for digest, scopes in known.items():
+                found.setdefault(digest, {}).update(scopes)
         return found
 
     def close(self) -> None:
