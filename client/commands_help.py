@@ -39,7 +39,21 @@ def operators(name: str | None, options: Options) -> int:
     if name is not None:
         row = rows[0]
         click.echo(f"version {row.version}; {row.determinism}; cost {row.cost}")
+        _describe(row.name)
     return 0
+
+
+def _describe(name: str) -> None:
+    """Say what an operator does, how it is called, and show it at work."""
+    from vox.imgql.manual import MANUAL, spellings
+
+    called = [each for each in spellings(name) if each != name]
+    if called:
+        click.echo(f"in V1: {' '.join(called)}")
+    if name in MANUAL:
+        semantics, example = MANUAL[name]
+        click.echo(semantics)
+        click.echo(f"example: {example}")
 
 
 @click.command(epilog="Example: vox explain E0201")

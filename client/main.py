@@ -32,6 +32,8 @@ COMMANDS = {
     "audit": ("client.commands_store:audit", "Show who did what to the store, and whether that is all."),
     "peers": ("client.commands_machine:peers", "Look at the machines of the cluster."),
     "config": ("client.commands_machine:config", "Show the settings and where each came from."),
+    "fmt": ("client.commands_language:fmt", "Lay programs out."),
+    "repl": ("client.commands_language:repl", "Type declarations and expressions, see what they are."),
     "operators": ("client.commands_help:operators", "List the operators, or describe one."),
     "explain": ("client.commands_help:explain", "Explain an error code."),
     "mosaic": ("client.commands_help:mosaic", "Draw a result on its image, as PNG."),

@@ -11,7 +11,7 @@ from vox.imgql.forms import Trouble, named
 from vox.imgql.graph import Place
 from vox.imgql.graph2 import IMAGES, Graph2, Misplaced
 from vox.imgql.inputs import Inputs
-from vox.imgql.lower import BROADCAST, PLACED, choose, fit, fits, overloads
+from vox.imgql.lower import BROADCAST, PLACED, Overload, choose, fit, fits, overloads
 from vox.imgql.names2 import Names, Special
 from vox.imgql.reduce import POISON
 from vox.imgql.scope import Environment, Scope
@@ -29,6 +29,7 @@ class Applier(Names):
     def __init__(self, graph: Graph2, scope: Scope, findings: Findings, inputs: Inputs) -> None:
         super().__init__(graph, scope, findings, inputs)
         self.specials = self._specials()
+        self.chosen: dict[tuple[str, tuple[Type, ...]], Overload | None] = {}
 
     def _specials(self) -> dict[str, Special]:
         forms, outside = self.forms, self.outside
@@ -92,7 +93,9 @@ class Applier(Names):
             return self._overloaded(call, name, [zero, arguments[0]], environment)
         meanings = overloads()[name]
         given = tuple(graph.types[each] for each in arguments)
-        chosen = choose(meanings, given)
+        key = (name, given)
+        chosen = self.chosen[key] if key in self.chosen else choose(meanings, given)
+        self.chosen[key] = chosen
         if chosen is None:
             return self._misfit(call, name, arguments, environment)
         pairs = zip(arguments, chosen.inputs, strict=True)

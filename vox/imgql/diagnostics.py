@@ -53,6 +53,23 @@ class Diagnostic:
             "spans": [span.to_json() for span in spans if span is not None],
         }
 
+    def to_lsp(self) -> dict[str, object]:
+        """Return the finding as the Language Server Protocol's `Diagnostic`: lines and columns from 0."""
+        severities = {"error": 1, "warning": 2}
+        document: dict[str, object] = {
+            "range": _range(self.span),
+            "severity": severities[self.severity],
+            "code": self.code,
+            "source": "vox",
+            "message": self.message + (f"\nhelp: {self.help}" if self.help else ""),
+        }
+        related = [
+            {"location": {"uri": note.span.file, "range": _range(note.span)}, "message": note.text}
+            for note in self.notes
+            if note.span is not None
+        ]
+        return {**document, "relatedInformation": related} if related else document
+
     def render(self, sources: Mapping[str, SourceText], color: bool = False) -> str:
         """Return the finding as people read it, the place underlined."""
         paint = _painter(color)
@@ -91,6 +108,15 @@ class Diagnostic:
             f"{paint(_BLUE, str(span.line))} {bar} {shown}",
             f"{blank} {bar} {under}",
         ]
+
+
+def _range(span: Span | None) -> dict[str, dict[str, int]]:
+    if span is None:
+        return {edge: {"line": 0, "character": 0} for edge in ("start", "end")}
+    return {
+        "start": {"line": span.line - 1, "character": span.column - 1},
+        "end": {"line": span.end_line - 1, "character": span.end_column - 1},
+    }
 
 
 class _Painter:

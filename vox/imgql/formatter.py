@@ -12,6 +12,8 @@ from vox.imgql.printer import show_command
 from vox.imgql.printer2 import show_command2
 from vox.imgql.syntax import Program
 
+# Longer lines are broken after each `in` and `do`.
+_WIDTH = 90
 _pieces = re.compile(r'"(?:[^"\\]++|\\.)*+"|(?P<comment>//[^\n]*+)', re.DOTALL).finditer
 _pieces1 = re.compile(r'"[^"]*+"|(?P<comment>//[^\n]*+)').finditer
 
@@ -34,13 +36,15 @@ def format_program(program: Program) -> str:
         if (
             at < len(comments)
             and comments[at][0] < line_end
-            and not text[command.end : comments[at][0]].strip()
+            and not text[command.end : comments[at][0]].strip(" \t)")
         ):
             trailing = "  " + text[slice(*comments[at])].rstrip()
             at += 1
         last = _above(lines, text, above, last)
         _gap(lines, text, last, command.start)
         shown = show_command2(command, text) if program.dialect == "v2" else show_command(command, text)
+        if len(shown) > _WIDTH and program.dialect == "v2":
+            shown = show_command2(command, text, "\n  ")
         lines.append(shown + trailing)
         last = max(command.end, above[-1][1] if above else 0, comments[at - 1][1] if trailing else 0)
     _above(lines, text, comments[at:], last)

@@ -35,23 +35,23 @@ def is_symbol(name: str) -> bool:
     return name not in (LIST, INDEX, SLICE) and name[-1:] in SYMBOLS
 
 
-def show_command2(command: Command, text: str = "") -> str:
-    """Return one command on one line; numbers as `text`, its source, has them."""
+def show_command2(command: Command, text: str = "", apart: str = " ") -> str:
+    """Return one command; numbers as `text`, its source, has them; `apart` stands after `in` and `do`."""
     match command:
         case Let(name, formals, value):
             head = f"{name}({', '.join(formals)})" if formals else name
             word = "" if command.bare else "let "
-            return f"{word}{head} = {show_expression2(value, text)}"
+            return f"{word}{head} = {show_expression2(value, text, apart)}"
         case Load(name, path):
             return f'load {name} = "{path.value}"'
         case Import(path):
             return f'import "{path.value}"'
         case _:
             verb = "save" if isinstance(command, Save) else "print"
-            return f'{verb} "{command.label.value}" {show_expression2(command.value, text)}'
+            return f'{verb} "{command.label.value}" {show_expression2(command.value, text, apart)}'
 
 
-def show_expression2(expression: Expression, text: str = "") -> str:
+def show_expression2(expression: Expression, text: str = "", apart: str = " ") -> str:
     """Return an expression's text, with as few parentheses as can be."""
     out: list[str] = []
     todo: list[str | tuple[str, Expression]] = [(_WHOLE, expression)]
@@ -64,7 +64,7 @@ def show_expression2(expression: Expression, text: str = "") -> str:
         if _closed(where, inner):
             todo += [")", (_WHOLE, inner), "("]
         else:
-            todo.extend(reversed(_pieces(inner, text)))
+            todo.extend(reversed(_pieces(inner, text, apart)))
     return "".join(out)
 
 
@@ -81,12 +81,12 @@ def _closed(where: str, inner: Expression) -> bool:
     return where == _PRIMARY and isinstance(inner, Number)
 
 
-def _pieces(inner: Expression, text: str) -> list[str | tuple[str, Expression]]:
+def _pieces(inner: Expression, text: str, apart: str) -> list[str | tuple[str, Expression]]:
     match inner:
         case LetIn(name, value, body):
-            return [f"let {name} = ", (_WHOLE, value), " in ", (_WHOLE, body)]
+            return [f"let {name} = ", (_WHOLE, value), f" in{apart}", (_WHOLE, body)]
         case Loop(kind, name, sequence, body):
-            return [f"{kind} {name} in ", (_WHOLE, sequence), " do ", (_WHOLE, body)]
+            return [f"{kind} {name} in ", (_WHOLE, sequence), f" do{apart}", (_WHOLE, body)]
         case Fold(operator, initial, sequence):
             pieces: list[str | tuple[str, Expression]] = [f"fold {operator} "]
             if initial is not None:

@@ -152,3 +152,25 @@ def test_an_error_in_a_function_tells_how_the_program_came_there() -> None:
 def test_a_loop_over_nothing_is_worth_a_warning() -> None:
     found = findings2('print "a" for i in [] do i + 1')
     assert [(each.severity, each.code) for each in found] == [("warning", "W0280")]
+
+
+def test_editors_get_findings_in_the_words_of_the_language_server_protocol() -> None:
+    error = error2('f(x) = g(x) + 1\nprint "a" f([1][0])')
+    first = error.diagnostics[0]
+    assert isinstance(first, Diagnostic)
+    assert first.to_lsp() == {
+        "range": {"start": {"line": 0, "character": 7}, "end": {"line": 0, "character": 8}},
+        "severity": 1,
+        "code": "E0201",
+        "source": "vox",
+        "message": "unknown name `g`",
+        "relatedInformation": [
+            {
+                "location": {
+                    "uri": "main.imgql",
+                    "range": {"start": {"line": 1, "character": 10}, "end": {"line": 1, "character": 19}},
+                },
+                "message": "in `f`, used here",
+            }
+        ],
+    }
