@@ -158,7 +158,9 @@ def execute(
         return interrupts.leave(execution)
     finally:
         watcher.close()
-    return deliver(session, request, result, running.out, options, provenance=running.provenance)
+    return deliver(
+        session, request, result, running.out, options, provenance=running.provenance, table=running.table
+    )
 
 
 def tuned(running: Running, settings: Settings) -> Running:
@@ -189,12 +191,13 @@ def deliver(
     options: Options,
     *,
     provenance: bool = True,
+    table: Path | None = None,
 ) -> int:
     """Write the saves, print the prints, in program order; then say how it ended."""
     from client.problems import ToldError
     from client.render import render_error
     from client.results import result_to_json
-    from client.tables import case_rows, write_tables
+    from client.tables import case_rows, show_table, write_table
 
     extras: dict[int, dict[str, Any]] = {}
     errors: list[VoxError] = [ToldError(document) for document in result.errors]
@@ -217,7 +220,11 @@ def deliver(
             extras[at] = {"state": "failed"}
     texts = None if request is None else request.texts
     if request is not None and request.cases:
-        write_tables(case_rows(request.cases, result.goals, extras), out, shown=not options.json)
+        rows = case_rows(request.cases, result.goals, extras)
+        if table is not None:
+            write_table(rows, table)
+        if not options.json:
+            show_table(rows)
     if options.json:
         document = result_to_json(result, extras)
         document["errors"] = [each.to_json() for each in errors]

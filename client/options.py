@@ -45,6 +45,7 @@ class Running:
     out: Path
     config: DynamicExecutionConfig
     provenance: bool = True
+    table: Path | None = None
     asked: Asked = field(default_factory=Asked)
 
 
@@ -135,6 +136,7 @@ def running(function: Command) -> Command:
             values.pop("out"),
             config,
             values.pop("provenance"),
+            values.pop("table"),
             values.pop("asked"),
         )
         return function(running=chosen, **values)
@@ -145,6 +147,12 @@ def running(function: Command) -> Command:
             "--provenance/--no-provenance",
             default=True,
             help="Whether NAME.vox.json is written beside every save.",
+        ),
+        click.option(
+            "--table",
+            type=_FOLDER,
+            metavar="FILE",
+            help="Write the prints of all cases, a row for each, as .csv or .tsv.",
         ),
         click.option("--fresh", is_flag=True, help="Compute everything again, and keep it."),
         click.option("--no-read-cache", is_flag=True, help="Do not use earlier results."),

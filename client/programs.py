@@ -105,7 +105,11 @@ def bindings(
         return {}
     from vox.imgql.cases import bind, find_cases
 
-    cases = find_cases(_files(asked.cases, folders), asked.layout)
+    layout = asked.layout
+    if layout.startswith("glob:") and not layout.startswith(("glob:/", "glob:**/")):
+        # The pattern is of the end of a path: where the data set lies is the business of --cases.
+        layout = "glob:**/" + layout.removeprefix("glob:")
+    cases = find_cases(_files(asked.cases, folders), layout)
     return {case.name: bind(case, wanted, given) for case in cases}
 
 

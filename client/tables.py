@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,6 @@ import click
 
 if TYPE_CHECKING:
     from client.session import Session
-
-TABLE = "cases"
 
 
 def plain_value(value: Any) -> Any:
@@ -64,15 +63,30 @@ def case_rows(
     return [head, *([case, *(row.get(label, "") for label in columns)] for case, row in cells.items())]
 
 
-def write_tables(rows: list[list[str]], out: Path, *, shown: bool) -> None:
-    """Write the table of cases as CSV and TSV, and show it."""
+def write_table(rows: list[list[str]], path: Path) -> None:
+    """Write the table of cases: tabs between the columns of a `.tsv`, commas between those of any other."""
     from client.saves import write_file
 
-    for ending, delimiter in ((".csv", ","), (".tsv", "\t")):
-        text = io.StringIO()
-        csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(rows)
-        write_file(out / f"{TABLE}{ending}", [text.getvalue().encode()])
-    if shown:
-        widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-        for row in rows:
-            click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    text = io.StringIO()
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(rows)
+    write_file(path, [text.getvalue().encode()])
+
+
+def show_table(rows: list[list[str]]) -> None:
+    """Show the table of cases on the standard output: with lines on a terminal, aligned text elsewhere."""
+    if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table()
+        for at, title in enumerate(rows[0]):
+            table.add_column(Text(title), justify="left" if at == 0 else "right")
+        for row in rows[1:]:
+            table.add_row(*map(Text, row))
+        Console().print(table)
+        return
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
