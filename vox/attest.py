@@ -118,6 +118,8 @@ class Statement:
         """
         if len(data) > STATEMENT_BYTES_MAX:
             raise SignatureInvalid(f"a statement of {len(data)} bytes, over {STATEMENT_BYTES_MAX}")
+        if (usual := _usual(data)) is not None:
+            return usual
         try:
             fields: Any = decode(data)
             if type(fields) is not dict or set(fields) != set(range(11)) or fields[0] != _VERSION:
@@ -140,6 +142,46 @@ class Statement:
             )
         except (ValueError, TypeError) as error:
             raise SignatureInvalid(f"not a statement: {error}") from error
+
+
+def _usual(data: bytes) -> Statement | None:
+    """Read a statement as nearly all are, then write and compare it: None sends the caller the long way."""
+    try:
+        size, at = _unsigned(data, 109)
+        count = data[at + 1] - 0x80
+        inputs = at + 2
+        at = inputs + 34 * count + 3
+        environment = data[at : at + 32]
+        length = data[at + 33] - 0x60
+        if not (0 <= count < 24 and 0 <= length < 24):
+            return None
+        said = data[at + 34 : at + 34 + length].decode("ascii")
+        wall_ms, at = _unsigned(data, at + 35 + length)
+        issuer = data[at + 3 : at + 35]
+        issued_at, at = _unsigned(data, at + 36)
+        statement = Statement(
+            ActionId(data[6:38]),
+            NodeId(data[41:73]),
+            Digest(data[76:108]),
+            size,
+            tuple([Digest(data[i + 2 : i + 34]) for i in range(inputs, inputs + 34 * count, 34)]),
+            Digest(environment),
+            *(said, wall_ms, PeerId(issuer), issued_at),
+        )
+    except (IndexError, ValueError):
+        return None
+    return statement if statement.encode() == data else None
+
+
+def _unsigned(data: bytes, at: int) -> tuple[int, int]:
+    """Read an unsigned integer; return it and the offset after it."""
+    first = data[at]
+    if first < 24:
+        return first, at + 1
+    if not 24 <= first <= 27:
+        raise ValueError("not an unsigned integer")
+    end = at + 1 + (1 << (first - 24))
+    return int.from_bytes(data[at + 1 : end], "big"), end
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +272,7 @@ def verify(attestation: Attestation) -> None:
     statement = attestation.statement
     if PeerId.of(attestation.public_key) != statement.issuer:
         raise SignatureInvalid(f"the key is not {statement.issuer}'s")
-    leaf = _leaf(statement.encode())
+    leaf = _leaf(attestation._raw())
     root = _root_from_path(leaf, attestation.index, attestation.batch, attestation.path)
     if not _signed(attestation.public_key, attestation.signature, root, attestation.batch):
         raise SignatureInvalid(f"the signature of {statement.issuer} does not fit")
