@@ -8,7 +8,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-HELPERS = {"__main__", "__init__", "reference", "measure"}
+HELPERS = {"__main__", "__init__", "reference", "measure", "engine_cluster"}
 
 
 def main(names: list[str]) -> int:
