@@ -48,6 +48,9 @@ def read_image(path: str | os.PathLike[str]) -> Image:
     """
     named = os.fspath(path)
     _check_file(named)
+    plain = _plain(named)
+    if plain is not None:
+        return plain
     integrity.check(named)
     sitk = _simpleitk()
     try:
@@ -85,6 +88,35 @@ def _simpleitk() -> Any:
 
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
     return SimpleITK
+
+
+def _plain(named: str) -> Image | None:
+    """Read a NIfTI file of the usual kind: inflated once, its voxels as they lie in it.
+
+    The header is SimpleITK's to understand, so that a place is the same whoever reads the voxels. None of
+    anything unusual or damaged, for which there is the long way.
+    """
+    if not named.lower().endswith((".nii", ".nii.gz")):
+        return None
+    data = integrity.nifti_bytes(named)
+    voxels = None if data is None else nifti.plain_voxels(data)
+    if data is None or voxels is None or not nifti.says_where(data[: nifti.HEADER_BYTES]):
+        return None
+    reader = _simpleitk().ImageFileReader()
+    try:
+        with _alone(named) as alone:
+            reader.SetFileName(alone)
+            reader.ReadImageInformation()
+    except RuntimeError:
+        return None
+    # Axes of one voxel at the end are left out by some.
+    extents = [[n for n in size if n > 1] for size in (reader.GetSize()[::-1], voxels.shape)]
+    if reader.GetNumberOfComponents() != 1 or extents[0] != extents[1]:
+        return None
+    kept = voxels.astype(voxels.dtype.newbyteorder("="), copy=False)
+    axes = _axes(named, reader.GetSize())
+    geometry = _geometry(named, reader, axes)
+    return Image(geometry, _narrowed(kept).reshape(geometry.shape))
 
 
 def _check_file(named: str) -> None:
@@ -170,6 +202,15 @@ def _value(named: str, image: SimpleITK.Image) -> Image:
     size = image.GetSize()
     if 0 in size:
         raise InputError(f"`{named}` has no voxels", code="E0303")
+    axes = _axes(named, size)
+    geometry = _geometry(named, image, axes)
+    voxels = _simpleitk().GetArrayFromImage(image)
+    shape = geometry.shape if components == 1 else (*geometry.shape, components)
+    return Image(geometry, _narrowed(voxels).reshape(shape))
+
+
+def _axes(named: str, size: tuple[int, ...]) -> list[int]:
+    """Return the two or three axes of an image that stay."""
     axes = list(range(len(size)))
     if len(size) > 2:
         axes = [axis for axis in axes if size[axis] > 1]
@@ -179,10 +220,7 @@ def _value(named: str, image: SimpleITK.Image) -> Image:
         raise _unsupported(
             named, f"{len(axes)} dimensions of more than one voxel", "split a time series into its volumes"
         )
-    geometry = _geometry(named, image, axes)
-    voxels = _simpleitk().GetArrayFromImage(image)
-    shape = geometry.shape if components == 1 else (*geometry.shape, components)
-    return Image(geometry, _narrowed(voxels).reshape(shape))
+    return axes
 
 
 def _narrowed(voxels: NDArray[Any]) -> NDArray[Any]:
@@ -194,7 +232,7 @@ def _narrowed(voxels: NDArray[Any]) -> NDArray[Any]:
     return single
 
 
-def _geometry(named: str, image: SimpleITK.Image, axes: list[int]) -> Geometry:
+def _geometry(named: str, image: SimpleITK.Image | SimpleITK.ImageFileReader, axes: list[int]) -> Geometry:
     """Return the place of the kept axes. A direction that collapses with the others becomes the identity."""
     dimension = image.GetDimension()
     full = np.array(image.GetDirection()).reshape(dimension, dimension)
@@ -202,7 +240,7 @@ def _geometry(named: str, image: SimpleITK.Image, axes: list[int]) -> Geometry:
     if np.isfinite(direction).all() and abs(float(np.linalg.det(direction))) < 1e-9:
         direction = np.eye(len(axes))
     spacing, origin = ([float(v[a]) for a in axes] for v in (image.GetSpacing(), image.GetOrigin()))
-    turns = [float(v) for v in direction.reshape(-1)]
+    turns = [float(v) + 0.0 for v in direction.reshape(-1)]  # there is no -0.0 in a place
     if not np.isfinite([*spacing, *origin, *turns]).all() or min(spacing) <= 0:
         raise InputError(
             f"`{named}` does not say where its voxels are: its header has no usable spacing or origin",

@@ -20,6 +20,8 @@ from vox.operators import nifti
 
 _BLOCK_BYTES = 1 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
+# zlib's number for the largest window, and gzip's header and checksum around the stream.
+_GZIP_BITS = 16 + 15
 _AGAIN = "copy or download it again"
 # A page of a TIFF has a dozen or two tags; a stack has as many pages as slices.
 _TAGS_MAX, _PAGES_MAX = 4096, 1 << 20
@@ -81,6 +83,29 @@ def _check_nifti(named: str) -> None:
         raise _damaged(named, "does not say where its voxels are: numbers are missing in its header")
     if size < wanted:
         raise _damaged(named, f"is cut short: {wanted} bytes are announced, {size} are there")
+
+
+def nifti_bytes(named: str) -> bytes | None:
+    """Return a NIfTI-1 file's bytes, inflated and with their checksum verified.
+
+    None if it is anything else than one whole stream of about the length that its header announces.
+    """
+    from isal import isal_zlib
+
+    try:
+        raw = Path(named).read_bytes()
+        if raw[:2] != _GZIP_MAGIC:
+            return raw
+        head = isal_zlib.decompressobj(_GZIP_BITS).decompress(raw[:_BLOCK_BYTES], nifti.HEADER_BYTES)
+        wanted = nifti.announced_bytes(head)
+        if not wanted:
+            return None
+        # Without a limit a small file could fill the memory.
+        stream = isal_zlib.decompressobj(_GZIP_BITS)
+        data: bytes = stream.decompress(raw, wanted + _BLOCK_BYTES)
+    except (OSError, ValueError, isal_zlib.IsalError):  # type: ignore[misc]
+        return None
+    return data if stream.eof and not stream.unused_data else None
 
 
 def _unpacked(file: BinaryIO) -> tuple[bytes, int]:

@@ -23,6 +23,7 @@ _HEADER_2_BYTES = 540
 
 _UINT8, _FLOAT32 = 2, 16
 _VECTOR_INTENT = 1007
+_PLAIN = {2: "u1", 256: "i1", 4: "i2", 512: "u2", 8: "i4", 768: "u4", 16: "f4", 64: "f8"}
 _SCANNER, _MILLIMETRES = 1, 2
 # dim[] are int16.
 _EXTENT_MAX = 2**15 - 1
@@ -109,6 +110,39 @@ def says_where(header: bytes) -> bool:
             used = (*(quaternion if qform > 0 else ()), *(matrix if sform > 0 else ()))
             return all(map(math.isfinite, used))
     return True
+
+
+def plain_voxels(data: bytes) -> NDArray[Any] | None:
+    """Return the voxels `[..., z, y, x]` of a NIfTI-1 file of one number per voxel, as a view of its bytes.
+
+    None of anything unusual: another format, scaled values, too few bytes. Numbers are in the file's order.
+    """
+    if len(data) < HEADER_BYTES or data[344:348] != b"n+1\0":
+        return None
+    order = next((o for o in "<>" if struct.unpack_from(o + "i", data)[0] == HEADER_BYTES), None)
+    if order is None:
+        return None
+    rank, *extents = struct.unpack_from(order + "8h", data, 40)
+    intent, kind = struct.unpack_from(order + "2h", data, 68)
+    offset, slope, intercept = struct.unpack_from(order + "3f", data, 108)
+    scaled = slope not in (0.0, 1.0) or intercept != 0.0
+    if (
+        not 1 <= rank <= 7
+        or min(extents[:rank]) < 1
+        or kind not in _PLAIN
+        or intent == _VECTOR_INTENT
+        or scaled
+    ):
+        return None
+    dtype = np.dtype(order + _PLAIN[kind])
+    count = math.prod(extents[:rank])
+    if (
+        not DATA_OFFSET <= offset < len(data)
+        or offset != int(offset)
+        or len(data) < offset + count * dtype.itemsize
+    ):
+        return None
+    return np.frombuffer(data, dtype, count, int(offset)).reshape(extents[:rank][::-1])
 
 
 def _header(geometry: Geometry, components: int, datatype: int, item_bytes: int) -> bytes:

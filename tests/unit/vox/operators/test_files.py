@@ -407,3 +407,63 @@ def test_what_is_saved_of_a_threshold_is_the_threshold(tmp_path):
     read = files.read_image(tmp_path / "t.nii")
     assert (read.voxels == (voxels(ramp) >= 30)).all()
     assert flags(intensity.geq_sv(1.0, read)).sum() == 35 * 4
+
+
+PLAIN = ["uint8", "int8", "int16", "uint16", "int32", "uint32", "float32", "float64"]
+
+
+@pytest.mark.parametrize("dtype", PLAIN)
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize(
+    ("shape", "ending"),
+    [((5, 3), ".nii"), ((5, 3, 4), ".nii.gz"), ((5, 3, 4, 1), ".nii"), ((1, 3, 1), ".nii")],
+)
+def test_files_of_the_usual_kind_are_read_as_simpleitk_reads_them(
+    tmp_path, monkeypatch, dtype, order, shape, ending
+):
+    path = tmp_path / f"image{ending}"
+    array = (RNG.normal(size=shape) * 50).astype(dtype)
+    affine = nifti.affine(turned((5, 3, 4), 5))
+    header = nibabel.Nifti1Header(endianness=order)
+    header.set_data_dtype(np.dtype(dtype).newbyteorder(order))
+    nibabel.Nifti1Image(array, affine, header).to_filename(path)
+    taken = []
+    fast = files._plain
+    monkeypatch.setattr(files, "_plain", lambda named: taken.append(fast(named)) or taken[0])
+    quick = files.read_image(path)
+    assert quick is taken[0]
+    monkeypatch.setattr(files, "_plain", lambda _: None)
+    slow = files.read_image(path)
+    assert quick.geometry == slow.geometry
+    assert quick.voxels.dtype == slow.voxels.dtype
+    assert quick.voxels.tobytes() == slow.voxels.tobytes()
+
+
+def test_scaled_values_and_vectors_take_the_long_way(tmp_path):
+    path = tmp_path / "scaled.nii"
+    plain = nibabel.Nifti1Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), np.eye(4))
+    plain.header.set_slope_inter(0.5, 3.0)
+    plain.to_filename(path)
+    assert files._plain(str(path)) is None
+    assert files.read_image(path).voxels.dtype == np.float32
+    several = tmp_path / "several.nii"
+    several.write_bytes(nifti.file_bytes(geometry((4, 3, 2)), np.zeros((2, 3, 4, 3), np.float32)))
+    assert files._plain(str(several)) is None
+    assert files.read_image(several).components == 3
+
+
+def test_what_is_not_one_whole_stream_takes_the_long_way(tmp_path):
+    path = tmp_path / "image.nii.gz"
+    content = nifti.file_bytes(geometry((40, 30, 20)), RNG.random((20, 30, 40)) < 0.5)
+    packed = gzip.compress(content)
+    path.write_bytes(packed)
+    assert files._plain(str(path)) is not None
+    damaged = bytearray(packed)
+    damaged[-6] ^= 1
+    for bad in (packed[:-9], packed[:400], bytes(damaged), packed[:20]):
+        path.write_bytes(bad)
+        assert files._plain(str(path)) is None
+        assert refusal(path).code == "E0303"
+    path.write_bytes(gzip.compress(content[:1000]) + gzip.compress(content[1000:]))
+    assert files._plain(str(path)) is None
+    assert files.read_image(path).geometry.size == (40, 30, 20)
