@@ -180,9 +180,7 @@ def main() -> None:
         return
     row = in_a_process("dask", str(options.dask_nodes))
     per_node_s = row["dask_s"] / row["nodes"]
-    print(
-        f"one Dask task per node: {row['nodes']:,} nodes {row['dask_s']:.2f} s, {1e3 * per_node_s:.2f} ms"
-    )
+    print(f"one Dask task per node: {row['nodes']:,} nodes {row['dask_s']:.2f} s, {1e3 * per_node_s:.2f} ms")
     ours = cold[counts[0]] / counts[0]
     print(f"  embedded is {per_node_s / ours:.0f} times as fast per node")
     for count in counts:

@@ -115,7 +115,9 @@ def interior(a):
 
 
 def dt(a):
-    return sitk.SignedMaurerDistanceMap(a, insideIsPositive=False, squaredDistance=False, useImageSpacing=True)
+    return sitk.SignedMaurerDistanceMap(
+        a, insideIsPositive=False, squaredDistance=False, useImageSpacing=True
+    )
 
 
 def opened(a, radius):
