@@ -94,6 +94,13 @@ class Due:
     token: int
 
 
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time goes by; said now and then while fragments are in workers' hands."""
+
+    now_s: float
+
+
 Notice: TypeAlias = (
     PlanSubmitted
     | WorkerArrived
@@ -103,6 +110,7 @@ Notice: TypeAlias = (
     | GoalsGathered
     | CancelAsked
     | Due
+    | Tick
 )
 
 

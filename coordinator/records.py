@@ -235,7 +235,11 @@ class ExecutionRecord:
 
 @dataclass(slots=True, eq=False)
 class FragmentRecord:
-    """Nodes in a worker's hands. `wanted` counts those that somebody still wants."""
+    """Nodes in a worker's hands. `wanted` counts those that somebody still wants.
+
+    `light` says that it began with a light node: such hold the interpreter's lock all the time. `twin` runs
+    the same nodes elsewhere; `copy` is true of the later one.
+    """
 
     name: str
     worker: str
@@ -243,12 +247,12 @@ class FragmentRecord:
     records: list[NodeRecord]
     started_at: int
     wanted: int
+    light: bool = False
+    expected_ms: float = 0.0
     cancelled: bool = False
-
-    @property
-    def light(self) -> bool:
-        """Whether it began with a light node: such hold the interpreter's lock all the time."""
-        return bool(self.records) and self.records[0].light
+    seen_s: float | None = None
+    twin: FragmentRecord | None = None
+    copy: bool = False
 
 
 @dataclass(slots=True)

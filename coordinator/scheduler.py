@@ -8,6 +8,7 @@ each notice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from coordinator import partition
 from coordinator.contract import ExecutionProgress, WorkerInfo
@@ -27,11 +28,13 @@ from coordinator.notices import (
     PlanSubmitted,
     Record,
     StartFragment,
+    Tick,
     WorkerArrived,
     WorkerGone,
 )
 from coordinator.pages import NodesStarted
 from coordinator.records import Cost, ExecutionRecord, FragmentRecord, NodeRecord, Stage, WorkerRecord
+from coordinator.stragglers import Stragglers, hand_over, part, retire
 from coordinator.window import Window
 from vox.digest import NodeId
 from vox.events import ExecutionStarted, State, WorkerJoined, WorkerLeft
@@ -64,6 +67,7 @@ class Scheduler:
         self._fragments_named = 0
         self.costs = CostModel(cost)
         self.graph = Graph(self.costs)
+        self.stragglers = Stragglers()
         self.workers: dict[str, WorkerRecord] = {}
         self.fragments: dict[str, FragmentRecord] = {}
 
@@ -86,6 +90,8 @@ class Scheduler:
                 self._gathered(notice)
             case CancelAsked():
                 self._cancel(notice)
+            case Tick(now_s):
+                self._tick(now_s)
             case Due(token):
                 graph.due(token)
         for execution in graph.executions.values():
@@ -159,11 +165,12 @@ class Scheduler:
             self.graph.publish(WorkerLeft(execution.name, name))
         for fragment in tuple(worker.fragments.values()):
             del self.fragments[fragment.name]
-            self._fragment_lost(fragment, WORKER_LOST[1])
+            if not self._goes_on_elsewhere(fragment):
+                self._fragment_lost(fragment, WORKER_LOST[1])
 
     def _broken(self, notice: FragmentBroken) -> None:
         fragment = self._take_back(notice.fragment, notice.worker)
-        if fragment is not None:
+        if fragment is not None and not self._goes_on_elsewhere(fragment):
             self._fragment_lost(fragment, notice.message)
 
     def _fragment_lost(self, fragment: FragmentRecord, message: str) -> None:
@@ -182,12 +189,19 @@ class Scheduler:
             return  # old news: what was computed is in the worker's store, and will be found there
         outcomes = {outcome.node: outcome for outcome in notice.report.outcomes}
         self._keep_claims(outcomes.values(), fragment)
+        if not all(isinstance(outcomes.get(record.name), Done) for record in fragment.records):
+            if self._goes_on_elsewhere(fragment):
+                return
+        elif (twin := part(fragment)) is not None:
+            retire(twin)
+            self.graph.commands.append(CancelFragment(twin.name))
         self._release(fragment)
         quiet = not fragment.cancelled and all(isinstance(o, Done) for o in outcomes.values())
         left_out: list[NodeRecord] = []
         for record in fragment.records:
             outcome = outcomes.get(record.name)
             if isinstance(outcome, Done):
+                self.stragglers.work_ms += outcome.wall_ms
                 self.graph.done(record, outcome, fragment.worker)
             elif isinstance(outcome, Failed):
                 self.graph.failed(record, outcome, fragment.worker)
@@ -236,6 +250,12 @@ class Scheduler:
             self.graph.settle(execution, name, "cancelled")
         execution.state = State.CANCELLED
 
+    def _expected_ms(self, record: NodeRecord) -> float:
+        """Return what a node will probably take, by the bytes of those of its inputs that are known."""
+        if record.light:
+            return 0.0
+        return self.costs.expected_ms(record.operator, sum(i.size for i in record.inputs or ()))
+
     # Fragments
 
     def _take_back(self, name: str, worker: str) -> FragmentRecord | None:
@@ -256,8 +276,10 @@ class Scheduler:
     def _unwant(self, fragment: FragmentRecord) -> None:
         fragment.wanted -= 1
         if fragment.wanted == 0 and not fragment.cancelled:
-            fragment.cancelled = True
-            self.graph.commands.append(CancelFragment(fragment.name))
+            for one in (fragment, fragment.twin):
+                if one is not None:
+                    one.cancelled = True
+                    self.graph.commands.append(CancelFragment(one.name))
 
     def _gather(self) -> None:
         graph = self.graph
@@ -298,7 +320,8 @@ class Scheduler:
         records = partition.grow(execution, seed, slots_free)
         self._fragments_named += 1
         name, holder = f"{self._prefix}-{self._fragments_named}", worker.info.name
-        fragment = FragmentRecord(name, holder, execution, records, self.graph.at, len(records))
+        fragment = FragmentRecord(name, holder, execution, records, self.graph.at, len(records), seed.light)
+        fragment.expected_ms = sum(self._expected_ms(record) for record in records)
         self.fragments[name] = worker.fragments[name] = fragment
         worker.light += fragment.light
         execution.fragments_running += 1
@@ -313,6 +336,30 @@ class Scheduler:
                 page.add(record.name, record.operator)
         self.graph.commands.append(StartFragment(self._spell_out(fragment), holder))
 
+    def _goes_on_elsewhere(self, fragment: FragmentRecord) -> bool:
+        """Leave a fragment that came to nothing to its twin, if it has one."""
+        twin = part(fragment)
+        if twin is None:
+            return False
+        hand_over(fragment, twin)
+        fragment.owner.fragments_running -= 1
+        return True
+
+    def _tick(self, now_s: float) -> None:
+        self._dispatch()
+        free = [worker for worker in self.workers.values() if worker.free > 0]
+        late = self.stragglers.late(now_s, tuple(self.fragments.values()), free)
+        if late is not None:
+            fragment, worker = late
+            self._fragments_named += 1
+            name, holder = f"{self._prefix}-{self._fragments_named}", worker.info.name
+            twin = replace(fragment, name=name, worker=holder, seen_s=now_s, twin=fragment, copy=True)
+            fragment.twin = twin
+            self.fragments[name] = worker.fragments[name] = twin
+            worker.light += twin.light
+            twin.owner.fragments_running += 1
+            self.graph.commands.append(StartFragment(self._spell_out(twin), holder))
+
     def _spell_out(self, fragment: FragmentRecord) -> Fragment:
         plan, config = fragment.owner.plan, fragment.owner.config
         nodes: dict[NodeId, Node] = {}
@@ -321,7 +368,7 @@ class Scheduler:
             for name in record.constants:
                 nodes[name] = plan.nodes[name]
             for needed in record.inputs or ():
-                if needed.fragment is not fragment:
+                if needed.digest is not None:
                     outside[needed.name] = needed
             nodes[record.name] = record.node
         known = {name: needed.digest for name, needed in outside.items() if needed.digest is not None}

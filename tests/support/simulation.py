@@ -20,6 +20,7 @@ from coordinator.notices import (
     Publish,
     PublishPage,
     StartFragment,
+    Tick,
     WorkerArrived,
     WorkerGone,
 )
@@ -54,6 +55,7 @@ class World:
         self.events: list[object] = []
         self.runs: dict[NodeId, int] = {}
         self.names = 0
+        self.now_s = 0.0
         self.old: list[object] = []
 
     # What tests do
@@ -118,7 +120,12 @@ class World:
             for digest in sorted(store) if store is not self.stores[""] else ():
                 if self.random.random() < 0.3:
                     store.discard(digest)
-        elif chance < 0.75 and self.old:
+        elif chance < 0.7:
+            # Long enough for whatever runs to be late.
+            self.now_s += self.random.choice((1.0, 10.0, 1000.0))
+            self.scheduler.stragglers.work_ms += self.random.choice((0.0, 1e6))
+            self.handle(Tick(self.now_s))
+        elif chance < 0.85 and self.old:
             self.handle(self.random.choice(self.old))  # heard twice, or late
 
     def cancel(self, execution: str) -> None:
