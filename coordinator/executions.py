@@ -58,6 +58,7 @@ from vox.operators.catalogue import CATALOGUE
 from vox.operators.registry import Registry
 from vox.plan import Plan
 from vox.store.contract import Neighbours, Nobody, Store
+from vox.store.holds import Holds
 
 log = logging.getLogger("vox.coordinator")
 
@@ -97,6 +98,7 @@ class Executions:
         clock: Clock | None = None,
     ) -> None:
         self.store = store
+        self._holds = Holds(store)
         self._hands = hands
         self._neighbours = neighbours or Nobody()
         self._look = LookUp(store, self._neighbours)
@@ -209,6 +211,7 @@ class Executions:
         self._inbox.put(None)
         if self._thread is not None:
             self._thread.join(timeout=60.0)
+        self._holds.close()
         self._watching.close()
 
     # What workers say
@@ -298,6 +301,7 @@ class Executions:
                 assert watched is not None
                 seconds = self._clock.monotonic() - watched.began_monotonic
                 self._watching.finish(ExecutionResult(execution, state, seconds, nodes, goals, errors))
+                self._holds.release_later(execution)
         return ()
 
     def _later(self, delay_s: float, notice: Notice) -> None:
@@ -320,6 +324,8 @@ class Executions:
             log.error("claims of a worker are not kept: %s", error.message)
 
     def _gather(self, command: Gather) -> Sequence[Notice]:
+        # Who asked has yet to read them; with a quota something else could take their place.
+        self._holds.hold(command.execution, [digest for _, digest in command.blobs])
         absent = self.store.missing([digest for _, digest in command.blobs])
         if not absent:
             return (GoalsGathered(command.execution, tuple(name for name, _ in command.blobs)),)

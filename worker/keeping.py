@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from vox.attest import Attestation, Statement
 from vox.digest import ActionId, Digest, NodeId
-from vox.errors import VoxError
+from vox.errors import StoreFull, VoxError
 from vox.fragment import Done, Fragment, How
 from vox.operators.registry import Operator
-from vox.plan import Apply
+from vox.plan import Apply, Source
 from vox.store.contract import Blob
 from worker.environment import environment
 
@@ -91,14 +91,35 @@ class Keeper:
         self._ms = self._bytes = self._unasked = 0
         if not batch:
             return [], []
+        done: list[Done] = []
         try:
             done, again = self._known_after_all(batch) if asks else ([], [])
             if done:
                 taken = {known.node for known in done}
                 batch = [result for result in batch if result.name not in taken]
             return done + self._keep(batch + again, {result.name for result in again}), []
+        except StoreFull:
+            kept, failed = self._keep_what_fits(batch)
+            return done + kept, failed
         except VoxError as error:
-            return [], [(result, error) for result in batch]
+            return done, [(result, error) for result in batch]
+
+    def _keep_what_fits(self, batch: list[Waiting]) -> tuple[list[Done], list[tuple[Waiting, VoxError]]]:
+        """Keep results one by one; who stands behind one that does not fit shares its error."""
+        done: list[Done] = []
+        failed: list[tuple[Waiting, VoxError]] = []
+        errors: dict[NodeId, VoxError] = {}
+        for result in batch:
+            error = next((errors[name] for name in result.node.inputs if name in errors), None)
+            try:
+                if error is None:
+                    done += self._keep([result], ())
+            except VoxError as caught:
+                error = caught
+            if error is not None:
+                errors[result.name] = error
+                failed.append((result, error))
+        return done, failed
 
     def _known_after_all(self, batch: list[Waiting]) -> tuple[list[Done], list[Waiting]]:
         """Look for actions that were run unasked: who claims the same result is believed.
@@ -139,6 +160,14 @@ class Keeper:
             for result, claim in zip(batch, claims, strict=True)
             if result.name not in told
         ]
+
+
+def given_blobs(fragment: Fragment) -> set[Digest]:
+    """Return what a fragment reads that it does not make."""
+    return {
+        *fragment.known.values(),
+        *(node.digest for _, node in fragment.nodes if isinstance(node, Source)),
+    }
 
 
 def state(runner: Runner, batch: Collection[Waiting]) -> list[Statement]:

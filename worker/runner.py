@@ -32,8 +32,9 @@ from vox.operators.registry import Registry
 from vox.operators.values import Value
 from vox.plan import Apply, Constant, Node, action_id
 from vox.store.contract import Blob, Neighbours, Nobody, Store
+from vox.store.holds import Holds
 from worker.cache import ValueCache
-from worker.keeping import Keeper, Waiting, believable
+from worker.keeping import Keeper, Waiting, believable, given_blobs
 from worker.kernels import LIGHT_SAMPLE, Kernels
 
 CACHE_BYTES = 512 * 10**6
@@ -68,6 +69,7 @@ class Runner:
         clock: Clock | None = None,
     ) -> None:
         self.store = store
+        self.holds = Holds(store)
         self.signer = signer
         self.neighbours = neighbours or Nobody()
         self.catalogue = catalogue
@@ -90,7 +92,8 @@ class Runner:
         with self._lock:
             self._active += 1
         try:
-            return _Run(self, fragment, cancelled).report()
+            with self.holds.during(fragment.name, given_blobs(fragment)):
+                return _Run(self, fragment, cancelled).report()
         finally:
             with self._lock:
                 self._active -= 1
@@ -379,8 +382,11 @@ class _Run:
         kept, failed = self.keeper.flush()
         for done in kept:
             self._take(done)
+        unkept = {result.name for result, _ in failed}
         for result, error in failed:
             self._fail(result.name, error)
+            if not unkept.isdisjoint(result.node.inputs):
+                del self.outcomes[result.name]  # behind another one that failed
         if self.fragment.writes:
             for done in kept:
                 if done.wall_ms and done.attestation is not None:

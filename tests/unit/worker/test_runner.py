@@ -8,12 +8,20 @@ import pytest
 
 from tests.support import programs
 from tests.support.hands import Street
-from tests.support.programs import TEST_CATALOGUE, Program, chain_plan, scalar_plan
+from tests.support.programs import (
+    TEST_CATALOGUE,
+    Program,
+    ancestors,
+    ball,
+    chain_plan,
+    image_plan,
+    scalar_plan,
+)
 from vox.attest import Attestation, Signer, verify
 from vox.digest import Digest, NodeId
 from vox.errors import StoreFull, StoreUnusable
 from vox.fragment import Done, Failed, Fragment, How, Lost, Report
-from vox.operators.codec import decode_value
+from vox.operators.codec import decode_value, encode_value
 from vox.plan import Apply, Plan, Source
 from vox.store.contract import Blob, Store
 from vox.store.memory import MemoryStore
@@ -279,3 +287,27 @@ def test_minus_zero_is_zero_kept_or_not() -> None:
     second = runner.run(part(plan, names[3:], known))
     assert second.outcomes[-1].digest == whole_digest
     assert {How.COMPUTED} == {o.how for o in second.outcomes}
+
+
+class Narrow(MemoryStore):
+    """A store in which nothing large has room."""
+
+    def put(self, blobs: Sequence[Blob], attestations: Sequence[Attestation]) -> None:
+        if any(blob.size > 4000 for blob in blobs):
+            raise StoreFull("it does not fit", hint="make room")
+        super().put(blobs, attestations)
+
+
+def test_of_a_store_that_is_nearly_full_what_fits_is_kept_and_each_error_is_told_where_it_began() -> None:
+    store = Narrow()
+    plan = image_plan(store.write(encode_value(ball())))
+    report = runner_over(store).run(whole(plan))
+    failed = {o.node for o in report.outcomes if isinstance(o, Failed)}
+    done = {o.node for o in report.outcomes if isinstance(o, Done)}
+    assert {o.code for o in report.outcomes if isinstance(o, Failed)} == {"E0503"}
+    assert failed
+    for name in failed | done:
+        assert not failed & ancestors(plan, plan.inputs(name))
+    kept = [o for o in report.outcomes if isinstance(o, Done) and o.attestation is not None]
+    assert kept
+    assert not store.missing([o.digest for o in kept])
