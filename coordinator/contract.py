@@ -118,7 +118,11 @@ class NodeCounts:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionProgress:
-    """A moment in an execution. `running` holds what is in workers' hands."""
+    """A moment in an execution. `running` holds what is in workers' hands.
+
+    `fraction` is the part of the expected cost that is done; `eta_s` how long the rest will take, None while
+    nobody can say.
+    """
 
     execution: str
     state: State
@@ -126,6 +130,8 @@ class ExecutionProgress:
     goals: tuple[GoalResult, ...]
     running: Mapping[NodeId, str] = field(default_factory=dict)
     seconds: float = 0.0
+    fraction: float = 0.0
+    eta_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from coordinator.records import Cost
+from vox.operators.registry import Registry
 
 # What a node of a class is expected to take before anything has been measured.
 CLASS_MS: dict[Cost, float] = {"scalar": 0.0, "mask": 2.0, "image": 20.0, "heavy": 200.0}
@@ -45,6 +46,18 @@ class _Operator:
 
     all: _Seen = field(default_factory=_Seen)
     sizes: dict[int, _Seen] = field(default_factory=dict)
+
+
+def class_by(catalogue: Registry) -> Callable[[str], Cost]:
+    """Return the function that gives an operator's class by its identity; unknown ones count as images."""
+
+    def cost(identity: str) -> Cost:
+        try:
+            return catalogue.of(identity).cost
+        except KeyError:
+            return "image"
+
+    return cost
 
 
 class CostModel:

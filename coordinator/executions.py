@@ -21,6 +21,8 @@ from coordinator.contract import (
     Hands,
     WorkerInfo,
 )
+from coordinator.costs import class_by
+from coordinator.keepsakes import keep, learn, record
 from coordinator.ledger import Entry, Ledger
 from coordinator.lookup import LookUp
 from coordinator.notices import (
@@ -41,11 +43,11 @@ from coordinator.notices import (
     PublishPage,
     Record,
     StartFragment,
+    Tick,
     WorkerArrived,
     WorkerGone,
 )
 from coordinator.oracle import Interpreted, Oracle
-from coordinator.records import Cost
 from coordinator.scheduler import Scheduler
 from coordinator.watch import Watched, Watching
 from vox.attest import Attestation
@@ -61,6 +63,8 @@ from vox.store.contract import Neighbours, Nobody, Store
 from vox.store.holds import Holds
 
 log = logging.getLogger("vox.coordinator")
+# How often late fragments are looked for.
+TICK_S = 1.0
 
 
 class Executions:
@@ -107,11 +111,13 @@ class Executions:
         self._clock = clock or SystemClock()
         self._lock = threading.RLock()
         self._watching = Watching(ledger, self._clock, self._lock)
-        self._scheduler = Scheduler(f"f{secrets.token_hex(4)}", address, _costs(catalogue))
+        self._scheduler = Scheduler(f"f{secrets.token_hex(4)}", address, class_by(catalogue))
         self._oracle = Oracle(store, catalogue, self._tell)
         self._inbox: SimpleQueue[Notice | Interpreted | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._gathering: set[threading.Thread] = set()
+        self._learnt = False
+        self._ticking = False
         self._open = True
         self._closing = False
         self._connecting = True
@@ -134,6 +140,10 @@ class Executions:
         execution = secrets.token_hex(8)
         now, monotonic = self._clock.now(), self._clock.monotonic()
         known = self._look.plan(plan, config)
+        if not self._learnt and not all(goal.wanted in known for goal in plan.goals):
+            self._learnt = True
+            with self._lock:
+                learn(self.store, self._scheduler.costs)
         if self._ledger is not None:
             self._ledger.begin(execution, plan, config, now)
         self._admit(Watched(execution, plan, config, now, monotonic), known)
@@ -286,6 +296,9 @@ class Executions:
                 self._later(delay_s, Due(token))
             case StartFragment(fragment, worker):
                 if not self._closing:
+                    if not self._ticking and len(self._scheduler.workers) > 1:
+                        self._ticking = True
+                        self._at(TICK_S, self._tick)
                     try:
                         self._hands.start(fragment, worker)
                     except VoxError as error:
@@ -293,7 +306,7 @@ class Executions:
             case CancelFragment(fragment_name):
                 self._hands.cancel(fragment_name)
             case Record(attestations):
-                self._record(attestations)
+                record(self.store, attestations, self._accept)
             case Gather():
                 return self._gather(command)
             case Finish(execution, state, nodes, goals, errors):
@@ -301,27 +314,28 @@ class Executions:
                 assert watched is not None
                 seconds = self._clock.monotonic() - watched.began_monotonic
                 self._watching.finish(ExecutionResult(execution, state, seconds, nodes, goals, errors))
+                if nodes.computed:
+                    keep(self.store, self._scheduler.costs)
                 self._holds.release_later(execution)
         return ()
 
+    def _tick(self) -> None:
+        """Tell the scheduler the time as long as anything runs on one of several workers."""
+        with self._lock:
+            self._ticking = False
+            several = len(self._scheduler.workers) > 1
+            if several and self._scheduler.fragments and not self._closing:
+                self._ticking = True
+                self._at(TICK_S, self._tick)
+                self._tell(Tick(self._clock.monotonic()))
+
     def _later(self, delay_s: float, notice: Notice) -> None:
-        timer = threading.Timer(delay_s, self._tell, (notice,))
+        self._at(delay_s, lambda: self._tell(notice))
+
+    def _at(self, delay_s: float, action: Callable[[], None]) -> None:
+        timer = threading.Timer(delay_s, action)
         timer.daemon = True
         timer.start()
-
-    def _record(self, attestations: Sequence[Attestation]) -> None:
-        believed = []
-        for attestation in attestations:
-            try:
-                if self._accept is not None:
-                    self._accept(attestation)
-                believed.append(attestation)
-            except VoxError as error:
-                log.error("a claim is not believed: %s", error.message)
-        try:
-            self.store.record(believed)
-        except VoxError as error:
-            log.error("claims of a worker are not kept: %s", error.message)
 
     def _gather(self, command: Gather) -> Sequence[Notice]:
         # Who asked has yet to read them; with a quota something else could take their place.
@@ -382,13 +396,3 @@ class Executions:
         hint = "what was computed is kept: submit it again, or allow more with --timeout"
         error = VoxError(f"it took longer than {limit:g} s", hint=hint, code="E1001")
         self._tell(CancelAsked(execution, error.to_json()))
-
-
-def _costs(catalogue: Registry) -> Callable[[str], Cost]:
-    def cost(identity: str) -> Cost:
-        try:
-            return catalogue.of(identity).cost
-        except KeyError:
-            return "image"
-
-    return cost

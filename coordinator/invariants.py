@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from coordinator.graph import LOSSES_MAX, Graph
+from coordinator.graph import Graph
+from coordinator.outcomes import LOSSES_MAX
 from coordinator.records import ExecutionRecord, FragmentRecord, NodeRecord, Stage, WorkerRecord
 from vox.plan import Apply, Constant
 

@@ -211,6 +211,14 @@ class ExecutionRecord:
         limit = self.config.max_concurrent_nodes
         return limit <= 0 or self.fragments_running < limit
 
+    @property
+    def fraction(self) -> float:
+        """How much of the expected cost is done; of the nodes, when none is expected to cost anything."""
+        if self.expected_ms > 0.0:
+            return min(1.0, self.ended_ms / self.expected_ms)
+        left = self.open + self.window.open
+        return 1.0 - left / max(1, len(self.plan))
+
     def counts(self) -> NodeCounts:
         """Return the counters."""
         return NodeCounts(total=len(self.plan), **self.tally)

@@ -13,7 +13,6 @@ from dataclasses import replace
 from coordinator import partition
 from coordinator.contract import ExecutionProgress, WorkerInfo
 from coordinator.costs import CostModel
-from coordinator.graph import LOSSES_MAX, NO_OUTCOME, Graph
 from coordinator.invariants import check
 from coordinator.notices import (
     CancelAsked,
@@ -32,6 +31,7 @@ from coordinator.notices import (
     WorkerArrived,
     WorkerGone,
 )
+from coordinator.outcomes import LOSSES_MAX, NO_OUTCOME, Outcomes
 from coordinator.pages import NodesStarted
 from coordinator.records import Cost, ExecutionRecord, FragmentRecord, NodeRecord, Stage, WorkerRecord
 from coordinator.stragglers import Stragglers, hand_over, part, retire
@@ -66,7 +66,7 @@ class Scheduler:
         self._home = home
         self._fragments_named = 0
         self.costs = CostModel(cost)
-        self.graph = Graph(self.costs)
+        self.graph = Outcomes(self.costs)
         self.stragglers = Stragglers()
         self.workers: dict[str, WorkerRecord] = {}
         self.fragments: dict[str, FragmentRecord] = {}
@@ -121,7 +121,8 @@ class Scheduler:
             for node in fragment.records
             if record in node.wanted_by
         }
-        return ExecutionProgress(execution, record.state, record.counts(), goals, running)
+        fraction = record.fraction
+        return ExecutionProgress(execution, record.state, record.counts(), goals, running, 0.0, fraction)
 
     def check(self) -> None:
         """Assert every invariant. Looks at everything: for tests."""

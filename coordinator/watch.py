@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from coordinator.contract import DynamicExecutionConfig, ExecutionProgress, ExecutionResult, NodeCounts
 from coordinator.ledger import Entry, Ledger
@@ -19,8 +20,30 @@ log = logging.getLogger("vox.coordinator")
 # Events of a running execution that stay in memory when there is a ledger to read older ones from.
 _EVENTS_MAX = 50_000
 _READ_MAX = 5_000
+ETA_GUESSES, ETA_FRACTION_MIN, ETA_S_MIN, ETA_SPREAD_MAX = 5, 0.05, 1.0, 0.2
 # Finished executions whose events stay in memory, for whoever is about to look; the ledger has the others.
 _FINISHED_MAX = 64
+
+
+class Estimate:
+    """When an execution will end, told only when the last guesses agree.
+
+    A guess is what is left at the mean speed so far. The speed of the first moments says little, and a cost
+    model that has not learnt yet jumps: guesses of the end must lie within a fifth of what they say is left.
+    """
+
+    def __init__(self) -> None:
+        self._ends: deque[float] = deque(maxlen=ETA_GUESSES)
+
+    def eta_s(self, fraction: float, seconds: float) -> float | None:
+        """Take a moment; return how many seconds are left, or None."""
+        if not ETA_FRACTION_MIN <= fraction < 1.0 or seconds < ETA_S_MIN:
+            return None
+        left_s = seconds * (1.0 - fraction) / fraction
+        self._ends.append(seconds + left_s)
+        spread = max(self._ends) - min(self._ends)
+        stable = len(self._ends) == ETA_GUESSES and spread <= ETA_SPREAD_MAX * max(left_s, 1.0)
+        return left_s if stable else None
 
 
 @dataclass(slots=True)
@@ -44,6 +67,7 @@ class Watched:
     result: ExecutionResult | None = None
     ended: float = 0.0
     timer: threading.Timer | None = None
+    estimate: Estimate = field(default_factory=Estimate)
 
     def __post_init__(self) -> None:
         self.base = self.last = self.first
@@ -210,9 +234,8 @@ class Watching:
         if moment is None:
             counts = NodeCounts(total=len(watched.plan))
             return ExecutionProgress(watched.execution, State.RUNNING, counts, (), {}, seconds)
-        return ExecutionProgress(
-            moment.execution, moment.state, moment.nodes, moment.goals, moment.running, seconds
-        )
+        eta_s = watched.estimate.eta_s(moment.fraction, seconds)
+        return replace(moment, seconds=seconds, eta_s=eta_s)
 
     def past(self, execution: str) -> ExecutionProgress:
         """Return an execution that only the ledger knows."""
@@ -252,7 +275,9 @@ def _closed(execution: str) -> ClusterError:
 
 
 def _progress_of(result: ExecutionResult) -> ExecutionProgress:
-    return ExecutionProgress(result.execution, result.state, result.nodes, result.goals, {}, result.seconds)
+    return ExecutionProgress(
+        result.execution, result.state, result.nodes, result.goals, {}, result.seconds, 1.0
+    )
 
 
 def _of_entry(entry: Entry) -> ExecutionProgress:
