@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ranks,
         squares,
         statistics,
+        strips,
         texture,
         voxelwise,
     )
@@ -48,6 +49,7 @@ __all__ = [
     "ranks",
     "squares",
     "statistics",
+    "strips",
     "texture",
     "voxelwise",
     "warm",

@@ -12,11 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from vox.kernels import strips
 from vox.kernels.bits import Words
 from vox.kernels.jit import OPTIONS, array, njit, trailing_zeros, types, view
 
 _ZERO, _ONE, _FULL = np.uint64(0), np.uint64(1), np.uint64(2**64 - 1)
 _W3, _I32, _I64 = view(types.uint64, 3), types.int32, types.int64
+
+# With more runs than one in so many words, rows are joined in fours: measured.
+_WORDS_PER_RUN = 1
 
 
 class Runs(NamedTuple):
@@ -207,8 +211,15 @@ def runs(words: Words) -> Runs:
     return Runs(starts, ends, rows, roots)
 
 
+def _scattered(words: Words) -> bool:
+    """Whether a mask is in so many pieces that strips are the cheaper way."""
+    return int(_count_runs(np.require(words, np.uint64, ["C", "A"]))) > words.size / _WORDS_PER_RUN
+
+
 def through(seeds: Words, words: Words) -> Words:
     """Return the components of `words` that hold a voxel of `seeds`."""
+    if _scattered(words):
+        return strips.through(seeds, words)
     found = runs(words)
     marks = np.zeros(len(found.starts), np.uint8)
     _mark_met(np.require(seeds, np.uint64, ["C", "A"]), *found, marks)
@@ -217,9 +228,11 @@ def through(seeds: Words, words: Words) -> Words:
 
 def largest(words: Words) -> Words:
     """Return the component with most voxels; all of them where several are as large."""
+    if _scattered(words):
+        return strips.largest(words)
     found = runs(words)
-    sizes = np.zeros(len(found.starts), np.int64)
-    np.add.at(sizes, found.roots, found.ends.astype(np.int64) - found.starts)
+    # Sums of whole numbers: exact in float64.
+    sizes = np.bincount(found.roots, weights=found.ends - found.starts, minlength=len(found.roots))
     marks = (sizes == sizes.max(initial=1)).astype(np.uint8)
     return _paint(found, marks, words.shape)
 
@@ -239,6 +252,7 @@ def warm() -> None:
     one = np.ones((1, 1, 1), np.uint64)
     through(one, one)
     labels(one, 1)
+    strips.warm()
 
 
 def _paint(found: Runs, marks: NDArray[np.uint8], shape: tuple[int, ...]) -> Words:

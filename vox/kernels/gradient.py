@@ -11,10 +11,11 @@ from vox.kernels import parallel
 from vox.kernels.jit import OPTIONS, array, njit, types, view
 
 U = np.uint64
-_F32, _I64 = types.float32, types.int64
+F = np.float64
+_F32, _F64, _I64 = types.float32, types.float64, types.int64
 
 
-@njit(types.void(view(_F32, 3), _F32, _F32, _F32, array(_F32, 3), _I64, _I64), **OPTIONS)
+@njit(types.void(view(_F32, 3), _F64, _F64, _F64, array(_F32, 3), _I64, _I64), **OPTIONS)
 def _magnitude(voxels: Any, half_x: Any, half_y: Any, half_z: Any, out: Any, start: Any, stop: Any) -> None:
     """Write planes start..stop; a half is 1 / (2 * spacing)."""
     depth, height, width = voxels.shape
@@ -24,20 +25,20 @@ def _magnitude(voxels: Any, half_x: Any, half_y: Any, half_z: Any, out: Any, sta
             above, below = U(max(y - 1, 0)), U(min(y + 1, height - 1))
             plane, row = U(z), U(y)
             for x in range(1, width - 1):
-                dx = (voxels[plane, row, U(x + 1)] - voxels[plane, row, U(x - 1)]) * half_x
-                dy = (voxels[plane, below, U(x)] - voxels[plane, above, U(x)]) * half_y
-                dz = (voxels[behind, row, U(x)] - voxels[before, row, U(x)]) * half_z
-                out[plane, row, U(x)] = np.sqrt(dx * dx + dy * dy + dz * dz)
+                dx = (F(voxels[plane, row, U(x + 1)]) - F(voxels[plane, row, U(x - 1)])) * half_x
+                dy = (F(voxels[plane, below, U(x)]) - F(voxels[plane, above, U(x)])) * half_y
+                dz = (F(voxels[behind, row, U(x)]) - F(voxels[before, row, U(x)])) * half_z
+                out[plane, row, U(x)] = np.float32(np.sqrt(dx * dx + dy * dy + dz * dz))
             for x in (0, width - 1):
                 right, left = U(min(x + 1, width - 1)), U(max(x - 1, 0))
-                dx = (voxels[plane, row, right] - voxels[plane, row, left]) * half_x
-                dy = (voxels[plane, below, U(x)] - voxels[plane, above, U(x)]) * half_y
-                dz = (voxels[behind, row, U(x)] - voxels[before, row, U(x)]) * half_z
-                out[plane, row, U(x)] = np.sqrt(dx * dx + dy * dy + dz * dz)
+                dx = (F(voxels[plane, row, right]) - F(voxels[plane, row, left])) * half_x
+                dy = (F(voxels[plane, below, U(x)]) - F(voxels[plane, above, U(x)])) * half_y
+                dz = (F(voxels[behind, row, U(x)]) - F(voxels[before, row, U(x)])) * half_z
+                out[plane, row, U(x)] = np.float32(np.sqrt(dx * dx + dy * dy + dz * dz))
 
 
 def magnitude(voxels: NDArray[Any], spacing: tuple[float, float, float]) -> NDArray[np.float32]:
-    """Return |gradient| per millimetre, in float32.
+    """Return |gradient| per millimetre: float64 in between, float32 in the end.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ def magnitude(voxels: NDArray[Any], spacing: tuple[float, float, float]) -> NDAr
         Millimetres between voxels along x, y, z.
     """
     single = np.require(voxels, np.float32, ["C", "A"])
-    halves = [np.float32(0.5 / step) for step in spacing]
+    halves = [0.5 / step for step in spacing]
     out = np.empty(voxels.shape, np.float32)
     parallel.slabs(lambda start, stop: _magnitude(single, *halves, out, start, stop), len(single))
     return out

@@ -25,6 +25,7 @@ __all__ = [
     "array",
     "larger",
     "njit",
+    "ones",
     "smaller",
     "trailing_zeros",
     "types",
@@ -50,6 +51,16 @@ def trailing_zeros(_context: Any, _word: Any) -> Any:
         from llvmlite import ir
 
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), emit
+
+
+@intrinsic
+def ones(_context: Any, _word: Any) -> Any:
+    """Return how many bits of a word are set."""
+
+    def emit(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
 
     return types.uint64(types.uint64), emit
 

@@ -83,6 +83,8 @@ def otsu_threshold(values: Voxels, bins: int, times: NDArray[np.int64] | None = 
     if not math.isfinite(high - low) or low == high:
         return infinite
     edges = _bin_edges(low, high, bins)
+    if not np.isfinite(edges).all():
+        return infinite  # a bin is wider than float32 can say
     places = np.empty(len(numbers), np.int64)
 
     def run(start: int, stop: int) -> None:

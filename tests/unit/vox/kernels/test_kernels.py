@@ -8,9 +8,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK
 
 from vox import kernels
-from vox.kernels import bits, distance, neighbours, parallel, ranks, statistics, texture, voxelwise
+from vox.kernels import (
+    bits,
+    components,
+    distance,
+    gradient,
+    neighbours,
+    parallel,
+    ranks,
+    statistics,
+    strips,
+    texture,
+    voxelwise,
+)
 
 RNG = np.random.default_rng(1)
 WIDTHS = [1, 2, 7, 8, 9, 63, 64, 65, 127, 128, 129, 200]
@@ -158,9 +171,10 @@ def test_warming_loads_every_compiled_module_and_tells_how_long_it_took():
 
 EVERY_SIGNATURE = """
 from vox import kernels
-from vox.kernels import compare, components, distance, histograms, neighbours, ranks, squares, texture
-from vox.kernels import counting
-modules = (compare, components, counting, distance, histograms, neighbours, ranks, squares, texture)
+from vox.kernels import compare, components, counting, distance, gradient, histograms, neighbours, ranks
+from vox.kernels import squares, strips, texture
+modules = (compare, components, counting, distance, gradient, histograms)
+modules += (neighbours, ranks, squares, strips, texture)
 before = {(m, n): len(getattr(t, "signatures", ())) for m in modules for n, t in vars(m).items()}
 kernels.warm()
 for (module, name), count in before.items():
@@ -299,3 +313,35 @@ def test_a_sum_beyond_float32_is_infinite_without_a_warning(recwarn):
     assert np.isinf(voxelwise.add(large, large)).all()
     assert np.isinf(voxelwise.single(1e300))
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 5, 70), (2, 2, 2), (5, 1, 64), (4, 7, 65), (9, 9, 63)])
+@pytest.mark.parametrize("density", [0.0, 0.02, 0.1, 0.3, 0.6, 1.0])
+def test_components_in_strips_are_those_of_single_rows(monkeypatch, shape, density):
+    rng = np.random.default_rng(int(100 * density))
+    monkeypatch.setattr(components, "_WORDS_PER_RUN", 1e-9)
+    for _ in range(5):
+        words, seeds = bits.pack(rng.random(shape) < density), bits.pack(rng.random(shape) < 0.05)
+        assert (strips.through(seeds, words) == components.through(seeds, words)).all()
+        assert (strips.largest(words) == components.largest(words)).all()
+
+
+def test_noise_takes_strips_and_smooth_masks_take_rows():
+    noise = bits.pack(RNG.random((20, 40, 200)) < 0.5)
+    assert components._scattered(noise)
+    assert not components._scattered(bits.constant((20, 40, 200), True))
+    assert (components.largest(noise) == strips.largest(noise)).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 7, 5), (6, 2, 9), (11, 12, 70)])
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.7, 1.3, 2.5)])
+def test_the_gradient_is_itks(shape, spacing):
+    voxels = (RNG.normal(size=shape) * 400).astype(np.float32)
+    image = SimpleITK.GetImageFromArray(voxels)
+    image.SetSpacing(spacing)
+    wanted = SimpleITK.GetArrayFromImage(SimpleITK.GradientMagnitude(image, True))
+    assert gradient.magnitude(voxels, spacing).tobytes() == wanted.tobytes()
+
+
+def test_otsu_of_numbers_too_far_apart_for_bins_has_no_classes():
+    assert statistics.otsu_threshold(np.float32([-255.5, 3.4e38]), 2) == np.inf
