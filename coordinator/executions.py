@@ -24,7 +24,7 @@ from coordinator.contract import (
 from coordinator.costs import class_by
 from coordinator.keepsakes import keep, learn, record
 from coordinator.ledger import Entry, Ledger
-from coordinator.lookup import LookUp
+from coordinator.lookup import LOOK_MAX, LookUp
 from coordinator.notices import (
     CancelAsked,
     CancelFragment,
@@ -380,7 +380,8 @@ class Executions:
             if config.execution_engine == "sequential":
                 self._process(self._oracle.start(watched.execution, watched.plan))
             else:
-                self._process(PlanSubmitted(watched.execution, watched.plan, config, known))
+                looked = len(watched.plan) <= LOOK_MAX
+                self._process(PlanSubmitted(watched.execution, watched.plan, config, known, looked))
 
     def _resume(self, ledger: Ledger, entry: Entry) -> None:
         log.info("execution %s goes on", entry.execution)

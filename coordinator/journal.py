@@ -24,7 +24,6 @@ def plan_to_bytes(plan: Plan) -> bytes:
     Inputs are written as positions, names of nodes not at all: they follow from the content.
     """
     at = {name: position for position, name in enumerate(plan.nodes)}
-    nodes = [_node_bytes(node, at) for node in plan.nodes.values()]
     goals: list[Term] = [
         [
             goal.kind,
@@ -36,26 +35,20 @@ def plan_to_bytes(plan: Plan) -> bytes:
         ]
         for goal in plan.goals
     ]
-    origins = [
-        b"\x82" + encode(at[name]) + _span_bytes(span) for name, span in plan.origins.items() if name in at
-    ]
-    types = [
-        b"\x82" + encode(at[name]) + _text_bytes(type_) for name, type_ in plan.types.items() if name in at
-    ]
-    # `encode([_MAGIC, nodes, goals, origins, types])`, written out: plans have a million nodes.
-    return b"".join(
-        (
-            b"\x85",
-            encode(_MAGIC),
-            head(_ARRAY, len(nodes)),
-            *nodes,
-            encode(goals),
-            head(_ARRAY, len(origins)),
-            *origins,
-            head(_ARRAY, len(types)),
-            *types,
-        )
-    )
+    # `encode([_MAGIC, nodes, goals, origins, types])`, written out piece by piece: plans have a million nodes.
+    out = bytearray(b"\x85" + encode(_MAGIC) + head(_ARRAY, len(plan)))
+    for node in plan.nodes.values():
+        out += _node_bytes(node, at)
+    out += encode(goals)
+    origins = [(at[name], span) for name, span in plan.origins.items() if name in at]
+    out += head(_ARRAY, len(origins))
+    for position, span in origins:
+        out += b"\x82" + encode(position) + _span_bytes(span)
+    types = [(at[name], type_) for name, type_ in plan.types.items() if name in at]
+    out += head(_ARRAY, len(types))
+    for position, type_ in types:
+        out += b"\x82" + encode(position) + _text_bytes(type_)
+    return bytes(out)
 
 
 def plan_from_bytes(data: bytes) -> Plan:

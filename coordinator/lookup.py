@@ -12,6 +12,9 @@ from vox.operators.codec import digest_of, encode_value
 from vox.plan import Constant, Plan
 from vox.store.contract import Blob, Neighbours, Nobody, Store
 
+# Names asked for at a submission: a second's work, and some tens of megabytes.
+LOOK_MAX = 250_000
+
 
 class LookUp:
     """Look-ups for plans."""
@@ -21,7 +24,10 @@ class LookUp:
         self._neighbours = neighbours
 
     def plan(self, plan: Plan, config: DynamicExecutionConfig) -> dict[NodeId, Known]:
-        """Return what is known, goals first; keep the blobs of goals that are constants."""
+        """Return what is known, goals first; keep the blobs of goals that are constants.
+
+        Beyond `LOOK_MAX` nodes the walk ends: workers look for the rest when they come to it.
+        """
         known = self._constants(plan)
         if config.reads and config.execution_engine != "sequential":
             wanted = [goal.wanted for goal in plan.goals]
@@ -37,7 +43,7 @@ class LookUp:
                 found = {**found, **(asked(unknown) if unknown else {})}
                 return {name: Known(result.digest, result.size) for name, result in found.items()}
 
-            known |= known_results(plan, wanted, look_up, also)
+            known |= known_results(plan, wanted, look_up, also, LOOK_MAX)
         return known
 
     def below(self, plan: Plan, names: Collection[NodeId]) -> Mapping[NodeId, Known]:

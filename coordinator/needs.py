@@ -9,6 +9,8 @@ from vox.digest import NodeId
 from vox.plan import Apply, Plan
 
 T = TypeVar("T")
+# Layers that are asked for at once: enough for few look-ups, few enough to stop soon after a limit.
+DEPTH_MAX = 4_096
 
 
 def known_results(
@@ -16,6 +18,7 @@ def known_results(
     roots: Iterable[NodeId],
     look_up: Callable[[Collection[NodeId]], Mapping[NodeId, T]],
     also: Iterable[NodeId] = (),
+    limit: int = 0,
 ) -> dict[NodeId, T]:
     """Walk down from `roots`, stop at known results, return those.
 
@@ -28,19 +31,22 @@ def known_results(
         Returns what is known of many nodes at once.
     also
         Nodes to ask for with the first look-up; nothing below them is.
+    limit
+        After so many nodes the walk ends where it stands: whoever runs what is below looks there. 0 means
+        never.
     """
     known: dict[NodeId, T] = {}
     frontier = [name for name in dict.fromkeys(roots) if isinstance(plan.nodes[name], Apply)]
     extra = [name for name in also if isinstance(plan.nodes[name], Apply)]
     asked: set[NodeId] = set()
     depth = 1
-    while frontier:
+    while frontier and not (limit and len(asked) >= limit):
         batch = _layers(plan, frontier, depth, asked)
         known.update(look_up(list(dict.fromkeys([*batch, *extra]))))
         asked |= batch.keys()
         extra = []
         frontier = _beyond(plan, frontier, known, asked)
-        depth *= 2
+        depth = min(2 * depth, DEPTH_MAX)
     return known
 
 
