@@ -1,7 +1,7 @@
 """The rank of each voxel's value among the values inside a mask.
 
-Narrow integers are counted. Floats are sorted without their places; a table of buckets, equal intervals of
-the values' bit patterns, then leads from a voxel to its value in the sorted row.
+Narrow integers are counted. Floats are sorted with their places: 32 bits that are in the floats' order, and
+32 bits of place behind them, are one number, and equal values come in raster order.
 """
 
 from __future__ import annotations
@@ -17,97 +17,55 @@ from vox.kernels.jit import OPTIONS, array, njit, trailing_zeros, types, view
 OUTSIDE = np.float32(-1)
 
 U = np.uint64
-_ZERO, _ONE = U(0), U(1)
+_ZERO, _ONE, _HALF = U(0), U(1), U(32)
 _U32, _U64, _I64, _F32 = types.uint32, types.uint64, types.int64, types.float32
-# A table of 4 MB, about as large as the sorted row of a head.
-_BUCKET_BITS = 20
+# Beyond infinity.
+_NOT_A_NUMBER = np.uint32(0xFFFFFFFF)
+# Fewer values than this cost more to hand out than to rank.
+_VALUES_MIN = 1 << 15
 
 
 @njit(**OPTIONS)
-def _key(bits_: Any) -> Any:
+def _key(number: Any) -> Any:
     """Map a float's bits to an integer in the floats' order; the two zeros are one."""
-    if bits_ == np.uint32(0x80000000):
-        bits_ = np.uint32(0)
-    return ~bits_ if bits_ >> np.uint32(31) else bits_ | np.uint32(0x80000000)
+    if number & np.uint32(0x7FFFFFFF) > np.uint32(0x7F800000):
+        return _NOT_A_NUMBER
+    if number == np.uint32(0x80000000):
+        number = np.uint32(0)
+    return ~number if number >> np.uint32(31) else number | np.uint32(0x80000000)
 
 
-@njit(types.void(array(_U32, 1)), **OPTIONS)
-def _order(keys: Any) -> None:
-    for i in range(keys.size):
-        keys[U(i)] = _key(keys[U(i)])
-
-
-@njit(types.void(view(_U32, 1), types.float64, _U64, array(_F32, 1), array(_I64, 1)), **OPTIONS)
-def _rank(keys: Any, share: Any, shift: Any, ranks: Any, buckets: Any) -> None:
-    """Write (how many are less + share * how many are equal) / how many, and where each bucket begins."""
-    count = keys.size
-    begin = 0
-    bucket = 0
-    while begin < count:
-        end = begin + 1
-        while end < count and keys[U(end)] == keys[U(begin)]:
-            end += 1
-        rank = np.float32((float(begin) + share * float(end - begin)) / float(count))
-        mine = np.int64(U(keys[U(begin)] - keys[U(0)]) >> shift)
-        while bucket <= mine:
-            buckets[U(bucket)] = begin
-            bucket += 1
-        for i in range(begin, end):
-            ranks[U(i)] = rank
-        begin = end
-    for rest in range(bucket, buckets.size):
-        buckets[U(rest)] = count
-
-
-@njit(
-    types.void(
-        view(_U32, 1),
-        view(_U64, 2),
-        view(_U32, 1),
-        view(_F32, 1),
-        view(_I64, 1),
-        _U64,
-        _I64,
-        array(_F32, 1),
-        _I64,
-        _I64,
-    ),
-    **OPTIONS,
-)
-def _place(
-    voxels: Any,
-    words: Any,
-    keys: Any,
-    ranks: Any,
-    buckets: Any,
-    shift: Any,
-    width: Any,
-    out: Any,
-    start: Any,
-    stop: Any,
-) -> None:
-    """Write the rank of each voxel of a mask, found in its bucket by halving, and -1 elsewhere."""
+@njit(types.void(view(_U32, 1), view(_U64, 2), _I64, view(_I64, 1), array(_U64, 1), _I64, _I64), **OPTIONS)
+def _gather(voxels: Any, words: Any, width: Any, firsts: Any, pairs: Any, start: Any, stop: Any) -> None:
+    """Write key and place of a mask's voxels, row r from `firsts[r]` on."""
     for row in range(start, stop):
+        to = U(firsts[row])
         for w in range(words.shape[1]):
             word = words[U(row), U(w)]
             at = U(row * width + 64 * w)
-            for i in range(min(64, width - 64 * w)):
-                out[at + U(i)] = OUTSIDE
             while word != _ZERO:
-                here = at + trailing_zeros(word)
+                place = at + trailing_zeros(word)
+                pairs[to] = (U(_key(voxels[place])) << _HALF) | place
+                to += _ONE
                 word &= word - _ONE
-                if voxels[here] & np.uint32(0x7FFFFFFF) > np.uint32(0x7F800000):
-                    continue  # not a number
-                key = _key(voxels[here])
-                bucket = U(key - keys[U(0)]) >> shift
-                low, high = U(buckets[bucket]), U(buckets[bucket + _ONE])
-                while high - low > _ONE:
-                    middle = (low + high) >> _ONE
-                    if keys[middle] <= key:
-                        low = middle
-                    else:
-                        high = middle
-                out[here] = ranks[low]
+
+
+@njit(types.void(view(_U64, 1), types.float64, array(_F32, 1), _I64, _I64), **OPTIONS)
+def _rank(pairs: Any, share: Any, out: Any, start: Any, stop: Any) -> None:
+    """Write (how many are less + share * how many are equal) / how many, of values that begin in a part."""
+    count = pairs.size
+    begin = start
+    while 0 < begin < stop and pairs[U(begin)] >> _HALF == pairs[U(begin - 1)] >> _HALF:
+        begin += 1
+    while begin < stop:
+        key = pairs[U(begin)] >> _HALF
+        end = begin + 1
+        while end < count and pairs[U(end)] >> _HALF == key:
+            end += 1
+        rank = np.float32((float(begin) + share * float(end - begin)) / float(count))
+        for i in range(begin, end):
+            out[pairs[U(i)] & U(0xFFFFFFFF)] = rank
+        begin = end
 
 
 def percentiles(voxels: NDArray[Any], words: bits.Words, share: float) -> NDArray[np.float32]:
@@ -136,27 +94,24 @@ def _of_integers(voxels: NDArray[Any], words: bits.Words, share: float) -> NDArr
 
 def _of_floats(voxels: NDArray[np.float32], words: bits.Words, share: float) -> NDArray[np.float32]:
     """Rank by sorting."""
-    keys = counting.gathered(voxels, words).view(np.uint32)
-    # NaN is neither counted nor found again; after sorting its keys are at both ends.
-    keys = keys[(keys & np.uint32(0x7FFFFFFF)) <= np.uint32(0x7F800000)]
-    if not len(keys):
-        return np.full(voxels.shape, OUTSIDE)
-    _order(keys)
-    keys.sort()
-    shift = max(0, int(keys[-1] - keys[0]).bit_length() - _BUCKET_BITS)
-    buckets = np.empty((int(keys[-1] - keys[0]) >> shift) + 2, np.int64)
-    ranks = np.empty(len(keys), np.float32)
-    _rank(keys, share, shift, ranks, buckets)
+    assert voxels.size < 2**32, "a place has 32 bits"
     depth, height, width = voxels.shape
-    out = np.empty(voxels.shape, np.float32)
     flat = np.require(voxels, np.float32, ["C", "A"]).reshape(-1).view(np.uint32)
     rows = np.require(words, np.uint64, ["C", "A"]).reshape(-1, words.shape[-1])
+    firsts = np.concatenate([[0], np.cumsum(np.bitwise_count(rows).sum(axis=1, dtype=np.int64))])
+    pairs = np.empty(int(firsts[-1]), np.uint64)
+    out = np.empty(voxels.shape, np.float32)
+
+    def gather(start: int, stop: int) -> None:
+        _gather(flat, rows, width, firsts, pairs, start * height, stop * height)
+        out[start:stop] = OUTSIDE
+
+    parallel.slabs(gather, depth)
+    pairs.sort()
+    numbers = pairs[: np.searchsorted(pairs, np.uint64(int(_NOT_A_NUMBER) << 32))]
     target = out.reshape(-1)
     parallel.slabs(
-        lambda start, stop: _place(
-            flat, rows, keys, ranks, buckets, shift, width, target, start * height, stop * height
-        ),
-        depth,
+        lambda start, stop: _rank(numbers, share, target, start, stop), len(numbers), rows=_VALUES_MIN
     )
     return out
 
