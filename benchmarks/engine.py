@@ -48,12 +48,13 @@ def make_plan(nodes: int, seed: int = 1, shape: str = "random", goals: int = 5) 
         made.setdefault(name, node)
         return name
 
-    half = add(Constant(0.5))
+    # Many factors, so that no two ways lead to one number: each node is an action of its own.
+    factors = [add(Constant(rng.uniform(0.3, 0.9))) for _ in range(min(1000, nodes // 20))]
     first = [add(Constant(rng.uniform(1, 9))) for _ in range(8)]
     if shape == "chain":
         last = first[0]
         while len(made) < nodes:
-            last = add(Apply("num_mul@1", (add(Apply("num_add@1", (last, first[1]))), half)))
+            last = add(Apply("num_mul@1", (add(Apply("num_add@1", (last, first[1]))), rng.choice(factors))))
         roots = [last]
     else:
         # A heap of open ends: each step joins two of the last ones, and every end is joined some day.
@@ -62,7 +63,7 @@ def make_plan(nodes: int, seed: int = 1, shape: str = "random", goals: int = 5) 
             at = rng.randrange(len(ends)) if shape == "random" else 0
             other = ends[rng.randrange(len(ends))]
             joined = add(Apply(rng.choice(("num_add@1", "num_sub@1")), (ends.pop(at), other)))
-            ends.append(add(Apply("num_mul@1", (joined, half))))
+            ends.append(add(Apply("num_mul@1", (joined, rng.choice(factors)))))
         roots = ends[:goals]
         for end in ends[goals:]:
             roots[0] = add(Apply("num_add@1", (roots[0], end)))

@@ -16,7 +16,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from coordinator import api_blobs, api_cluster, api_executions
+from coordinator import api_blobs, api_cluster, api_executions, api_metrics
 from coordinator.api_context import (
     BLOB_BYTES_MAX,
     BODY_BYTES_MAX,
@@ -68,10 +68,11 @@ def create_app(context: Context) -> FastAPI:
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(Exception, on_bug)
-    for family in (api_executions, api_blobs, api_cluster):
+    for family in (api_executions, api_blobs, api_cluster, api_metrics):
         app.include_router(family.router, prefix=API)
     app.get("/healthz")(_alive)
     app.get("/readyz")(_ready)
+    app.get("/metrics")(api_metrics.metrics)
     app.get("/docs", include_in_schema=False)(_docs)
     app.add_middleware(Gate, context=context)
     return app

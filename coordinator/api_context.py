@@ -41,6 +41,12 @@ class Engine(ExecutionCoordinator, Protocol):
     def known(self, plan: Plan) -> Mapping[NodeId, Known]:
         """Return the results that a submission of `plan` would begin with."""
 
+    def timeline(self, execution: str) -> dict[str, Any]:
+        """Return what ran where and when."""
+
+    def metrics(self) -> str:
+        """Return counters in Prometheus' text form."""
+
 
 class Enrolment(Protocol):
     """Who lets machines into the cluster: coordinator.enrolment.Enrolment."""

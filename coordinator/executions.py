@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from queue import SimpleQueue
 
@@ -49,12 +49,12 @@ from coordinator.notices import (
 )
 from coordinator.oracle import Interpreted, Oracle
 from coordinator.scheduler import Scheduler
+from coordinator.views import Views
 from coordinator.watch import Watched, Watching
 from vox.attest import Attestation
 from vox.clock import Clock, SystemClock
 from vox.digest import Digest, NodeId
 from vox.errors import ClusterError, VoxError
-from vox.events import Event
 from vox.fragment import Lost, Report
 from vox.operators.catalogue import CATALOGUE
 from vox.operators.registry import Registry
@@ -67,7 +67,7 @@ log = logging.getLogger("vox.coordinator")
 TICK_S = 1.0
 
 
-class Executions:
+class Executions(Views):
     """A `coordinator.contract.ExecutionCoordinator`, and the listener of its hands.
 
     Parameters
@@ -153,14 +153,6 @@ class Executions:
         """Submit and wait."""
         return self.wait(self.submit(plan, config))
 
-    def wait(self, execution: str, timeout_s: float | None = None) -> ExecutionResult:
-        """Wait for the end. TimeoutError when it does not come in time."""
-        return self._watching.wait(execution, timeout_s)
-
-    def events(self, execution: str, after: int = 0) -> Iterator[tuple[int, Event]]:
-        """Yield numbered events from the one after `after`, as they happen, up to the end."""
-        return self._watching.events(execution, after)
-
     def get_progress(self, execution: str) -> ExecutionProgress:
         """Return this moment's. ExecutionUnknown if nobody knows the name."""
         with self._lock:
@@ -188,15 +180,6 @@ class Executions:
             return [self.get_progress(name) for name in here]
         past = self._watching.past_all()
         return [self.get_progress(p.execution) if p.execution in here else p for p in past]
-
-    def plan(self, execution: str) -> Plan:
-        """Return the plan of an execution. ExecutionUnknown if nobody knows the name."""
-        return self._watching.plan(execution)
-
-    def workers(self) -> list[WorkerInfo]:
-        """Return the workers that are there."""
-        with self._lock:
-            return [worker.info for worker in self._scheduler.workers.values()]
 
     def known(self, plan: Plan) -> Mapping[NodeId, Known]:
         """Return the results that a submission of `plan` would begin with."""

@@ -35,7 +35,7 @@ def plan_to_bytes(plan: Plan) -> bytes:
         ]
         for goal in plan.goals
     ]
-    # `encode([_MAGIC, nodes, goals, origins, types])`, written out piece by piece: plans have a million nodes.
+    # `encode([_MAGIC, nodes, goals, origins, types])`, piece by piece: plans have a million nodes.
     out = bytearray(b"\x85" + encode(_MAGIC) + head(_ARRAY, len(plan)))
     for node in plan.nodes.values():
         out += _node_bytes(node, at)

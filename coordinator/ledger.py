@@ -183,6 +183,16 @@ class Ledger:
             if number > after
         ]
 
+    def items(self, execution: str, last: int = 0) -> list[Event | Page]:
+        """Return what happened as it was written, up to event number `last`; 0 for all."""
+        query = (
+            "SELECT body FROM events WHERE execution = (SELECT id FROM executions WHERE name = ?)"
+            " AND (last <= ? OR ? = 0) ORDER BY first"
+        )
+        with self._lock, self._translated():
+            rows = self._connection.execute(query, (execution, last, last)).fetchall()
+        return [from_document(document) for (body,) in rows for document in json.loads(body)]
+
     def last_number(self, execution: str) -> int:
         """Return the number of the last event; 0 when there is none."""
         query = (

@@ -21,11 +21,13 @@ class NodesStarted:
     """A worker holds these nodes."""
 
     kind: ClassVar[str] = "nodes-started"
-    __slots__ = ("execution", "nodes", "operators", "worker")
+    __slots__ = ("at_s", "execution", "nodes", "operators", "worker")
 
     def __init__(self, execution: str, worker: str) -> None:
         self.execution = execution
         self.worker = worker
+        # Since the execution began; set when the page is published.
+        self.at_s = 0.0
         self.nodes: list[NodeId] = []
         self.operators: list[str] = []
 
@@ -48,6 +50,7 @@ class NodesStarted:
             "kind": self.kind,
             "execution": self.execution,
             "worker": self.worker,
+            "at_s": round(self.at_s, 6),
             "nodes": b"".join([node.sha256 for node in self.nodes]).hex(),
             "operators": _runs(self.operators),
         }
@@ -56,6 +59,7 @@ class NodesStarted:
     def from_document(cls, document: dict[str, Any]) -> NodesStarted:
         """Read `to_document`'s form."""
         page = cls(document["execution"], document["worker"])
+        page.at_s = document.get("at_s", 0.0)
         page.nodes = [NodeId(name) for name in _names(document["nodes"])]
         page.operators = _unrun(document["operators"])
         return page
@@ -65,11 +69,12 @@ class NodesDone:
     """These nodes have results."""
 
     kind: ClassVar[str] = "nodes-done"
-    __slots__ = ("digests", "execution", "hows", "nodes", "operators", "sizes", "walls_ms", "worker")
+    __slots__ = ("at_s", "digests", "execution", "hows", "nodes", "operators", "sizes", "walls_ms", "worker")
 
     def __init__(self, execution: str, worker: str) -> None:
         self.execution = execution
         self.worker = worker
+        self.at_s = 0.0
         self.nodes: list[NodeId] = []
         self.operators: list[str] = []
         self.digests: list[Digest] = []
@@ -101,6 +106,7 @@ class NodesDone:
             "kind": self.kind,
             "execution": self.execution,
             "worker": self.worker,
+            "at_s": round(self.at_s, 6),
             "nodes": b"".join([node.sha256 for node in self.nodes]).hex(),
             "digests": b"".join([digest.sha256 for digest in self.digests]).hex(),
             "operators": _runs(self.operators),
@@ -113,6 +119,7 @@ class NodesDone:
     def from_document(cls, document: dict[str, Any]) -> NodesDone:
         """Read `to_document`'s form."""
         page = cls(document["execution"], document["worker"])
+        page.at_s = document.get("at_s", 0.0)
         page.nodes = [NodeId(name) for name in _names(document["nodes"])]
         page.digests = [Digest(name) for name in _names(document["digests"])]
         page.operators = _unrun(document["operators"])

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 
 from coordinator.contract import DynamicExecutionConfig, ExecutionProgress, ExecutionResult, NodeCounts
 from coordinator.ledger import Entry, Ledger
-from coordinator.pages import Page, count_of, events_of
+from coordinator.listeners import Listeners
+from coordinator.metrics import Metrics
+from coordinator.pages import NodesDone, NodesStarted, Page, count_of, events_of
 from vox.clock import Clock
 from vox.errors import ClusterError, ExecutionUnknown, VoxError
 from vox.events import Event, State
@@ -108,6 +110,8 @@ class Watching:
         self._ledger = ledger
         self._clock = clock
         self.changed = threading.Condition(lock)
+        self.metrics = Metrics()
+        self.listeners = Listeners()
         self._here: dict[str, Watched] = {}
         self._dirty: dict[str, Watched] = {}
         self._closed = False
@@ -130,7 +134,11 @@ class Watching:
     def publish(self, item: Event | Page) -> None:
         """Take an event or a page; nobody sees it before `commit`."""
         watched = self._here[item.execution]
+        if isinstance(item, NodesStarted | NodesDone):
+            item.at_s = self._clock.monotonic() - watched.began_monotonic
         watched.add(item)
+        self.metrics.take(item)
+        self.listeners.take(item)
         self._dirty[item.execution] = watched
 
     def finish(self, result: ExecutionResult) -> None:
@@ -174,6 +182,7 @@ class Watching:
         with self.changed:
             self._closed = True
             self.changed.notify_all()
+        self.listeners.close()
 
     def wait(self, execution: str, timeout_s: float | None) -> ExecutionResult:
         """Wait for a result."""
@@ -249,6 +258,19 @@ class Watching:
         """Return executions of this life, newest first."""
         with self.changed:
             return list(reversed(self._here.values()))
+
+    def items(self, execution: str) -> list[Event | Page]:
+        """Return everything that happened, in pages where it came so."""
+        with self.changed:
+            watched = self._here.get(execution)
+            here = [] if watched is None else list(watched.items)
+            base = 0 if watched is None else watched.base
+        if watched is None:
+            self._entry(execution)
+        if self._ledger is None or (watched is not None and base == 0):
+            return here
+        old = self._ledger.items(execution, base if watched is not None else 0)
+        return [*old, *here]
 
     def plan(self, execution: str) -> Plan:
         """Return an execution's plan."""
