@@ -67,7 +67,6 @@ EXTRA = "E0261"
 PATH_COMPUTED = "E0262"
 WRITE_COMPUTED = "E0263"
 DEPTH = "E0264"
-NO_IMPORT = "E0265"
 LOAD_KIND = "E0266"
 FOLD_EMPTY = "E0267"
 BROADCAST = "E0268"
@@ -157,7 +156,6 @@ CODES: dict[str, str] = {
     "strings, parameters and folder listings.",
     WRITE_COMPUTED: "The path of a saved file is known before the program runs.",
     DEPTH: "Sequences are nested at most 64 deep.",
-    NO_IMPORT: "A function is used without the name of its namespace, which is not imported.",
     LOAD_KIND: "`load` reads lists of lines (.csv, .txt) and images.",
     FOLD_EMPTY: "A `fold` with max, min or / has no value to begin with and nothing to go over.",
     BROADCAST: "An operator that works on numbers and images is given a sequence that it cannot go through"

@@ -108,8 +108,7 @@ class Compiler2(Parts):
         asked, source = command.path.value, program.source
         found = self.bundle.imports.get((source.name, asked))
         if asked in NAMESPACES and found is None:
-            self.reducer.imported.pop(asked, None)
-            self.reducer.imported[asked] = self.scope.count
+            self.reducer.imported.setdefault(asked, self.scope.count)
             return None
         if found is None and not is_library(source.name):
             if "." in asked or "/" in asked:

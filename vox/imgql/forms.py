@@ -16,7 +16,7 @@ from vox.imgql.graph2 import GUARDED, Graph2, Scalar
 from vox.imgql.lower import fit
 from vox.plan import Parameters, Type
 
-# What one loop goes over: a million trivial nodes take half a gigabyte.
+# What one loop goes over. `python -m benchmarks language` says what an element takes.
 ELEMENTS_MAX = 1_000_000
 
 

@@ -11,7 +11,7 @@ from vox.imgql.source import SourceText
 from vox.operators.registry import Operator
 from vox.plan import Apply, Constant, Goal, Node, Parameters, Plan, Source, Type, node_id
 
-# Half a gigabyte of nodes. The largest published program expands to some ten thousand.
+# A bound on memory. The largest published program expands to some ten thousand nodes.
 NODES_MAX = 1_000_000
 
 # Where something stands: a text and two offsets. It becomes a Span only for a node that is new.

@@ -78,15 +78,25 @@ class Names:
             return self.specials[name]
         if name in overloads():
             return name
-        return self._in_imported(name, before)
+        return self._in_imported(name, before) or self._elsewhere(name)
 
     def _in_imported(self, name: str, before: int) -> Operator | None:
-        """Look in the imported namespaces, the last import first."""
-        for space, at in reversed(self.imported.items()):
+        """Look in the imported namespaces, the first import first."""
+        for space, at in self.imported.items():
             if at <= before and space not in namespaces.ALWAYS:
                 found = namespaces.operator(space, name)
                 if found is not None:
                     return found
+        return None
+
+    def _elsewhere(self, name: str) -> Operator | Special | None:
+        """Look in the namespaces that are not imported, in the order of the alphabet."""
+        for space in sorted({*namespaces.NAMESPACES} - {*namespaces.ALWAYS}):
+            if HOMES.get(name) == space:
+                return self.specials[name]
+            found = namespaces.operator(space, name)
+            if found is not None:
+                return found
         return None
 
     def _member(
@@ -121,15 +131,6 @@ class Names:
 
     def _unknown(self, call: Call, environment: Environment) -> None:
         name = call.name
-        homes = [space for space in namespaces.homes(name) if space not in namespaces.ALWAYS]
-        if name in HOMES:
-            homes.append(HOMES[name])
-        missing = [space for space in homes if space not in self.imported]
-        if missing:
-            help = f'write `import "{missing[0]}"` above, or `{missing[0]}.{name}`'
-            message = f"`{name}` belongs to the namespace `{missing[0]}`, which is not imported"
-            self.findings.error(codes.NO_IMPORT, message, call, environment, "not imported", help)
-            return
         planned = namespaces.planned(name)
         if planned is not None:
             self._no_kernel(call, planned, environment)

@@ -1,13 +1,12 @@
 """Where V2 keeps its names: which namespaces there are, and what of them this installation can run.
 
-`default` and `vox1` are always there; the others are named with a dot, or imported. A function of another
-namespace is the operator of the catalogue that is called `namespace.function`: a row there is all it takes.
-The names below are known to have no kernel yet, so that the checker can tell them from mistyped ones.
+All of them can be used as they are: an import only says where to look first. A function of another namespace
+than `default` and `vox1` is the operator of the catalogue that is called `namespace.function`: a row there is
+all it takes. The names below are known to have no kernel yet, so that the checker can tell them from mistyped ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 
 from vox.operators.catalogue import CATALOGUE
@@ -53,10 +52,3 @@ def operator(namespace: str, name: str) -> Operator | None:
 def planned(name: str) -> str | None:
     """Return the namespace that will have a function."""
     return next((space for space, names in PLANNED.items() if name in names), None)
-
-
-def homes(name: str) -> Iterator[str]:
-    """Yield the namespaces that have a function of this name."""
-    for namespace in NAMESPACES:
-        if name in members(namespace) or name in PLANNED.get(namespace, ()):
-            yield namespace

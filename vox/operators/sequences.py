@@ -183,7 +183,11 @@ def division(a: float, b: float) -> float:
     """Return a / b (E0425 if b is 0)."""
     if b == 0:
         raise OperatorError(
-            "division by zero", operator="/", code="E0425", hint="`if(b == 0, …, a / b)` avoids it"
+            "division by zero",
+            operator="/",
+            code="E0425",
+            hint="divide by what is never 0, such as `num_max(b, 1)` for a count; both branches of a computed"
+            " `if` are computed",
         )
     return float(a) / float(b)
 

@@ -98,7 +98,6 @@ CASES = [
         "put it together",
     ),
     ("E0264", f'print "a" {"[" * 70}1{"]" * 70} + 1', "1:153", "more than 64 deep", ""),
-    ("E0265", 'print "a" concat("a", [1])', "1:11", "not imported", 'import "strings"'),
     ("E0266", 'a = load("model.pkl") + [1]', "1:5", "does not know", ".csv"),
     ("E0267", 'print "a" fold max []', "1:16", "of an empty sequence", ""),
     ("E0268", 'print "a" [true] && true', "1:18", "does not go through sequences", "for x in xs"),
