@@ -55,7 +55,7 @@ __all__ = [
     "warm",
 ]
 
-_COMPILED = ("compare", "components", "distance", "neighbours", "ranks", "texture")
+_COMPILED = ("compare", "components", "distance", "neighbours", "ranks", "strips", "texture")
 
 
 def __getattr__(name: str) -> Any:

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vox.kernels import strips
 from vox.kernels.bits import Words
 from vox.kernels.jit import OPTIONS, array, njit, trailing_zeros, types, view
 
@@ -219,6 +218,8 @@ def _scattered(words: Words) -> bool:
 def through(seeds: Words, words: Words) -> Words:
     """Return the components of `words` that hold a voxel of `seeds`."""
     if _scattered(words):
+        from vox.kernels import strips
+
         return strips.through(seeds, words)
     found = runs(words)
     marks = np.zeros(len(found.starts), np.uint8)
@@ -229,6 +230,8 @@ def through(seeds: Words, words: Words) -> Words:
 def largest(words: Words) -> Words:
     """Return the component with most voxels; all of them where several are as large."""
     if _scattered(words):
+        from vox.kernels import strips
+
         return strips.largest(words)
     found = runs(words)
     # Sums of whole numbers: exact in float64.
@@ -252,7 +255,6 @@ def warm() -> None:
     one = np.ones((1, 1, 1), np.uint64)
     through(one, one)
     labels(one, 1)
-    strips.warm()
 
 
 def _paint(found: Runs, marks: NDArray[np.uint8], shape: tuple[int, ...]) -> Words:
