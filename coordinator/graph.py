@@ -78,6 +78,8 @@ class Graph(Goals):
         execution.uses[record] = uses
         record.rank_ms = max(record.rank_ms, rank_ms)
         if record.stage is Stage.DONE:
+            if name in execution.goals_by_node:
+                self.want_blob(execution, record)
             if waits:
                 execution.tally["reused"] += 1
                 assert isinstance(node, Apply)

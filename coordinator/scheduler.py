@@ -144,10 +144,6 @@ class Scheduler:
             found = known.get(goal.goal.node)
             goal.digest = None if found is None else found.digest
         graph.fill(execution)
-        for name in execution.goals_by_node:
-            record = execution.records.get(name)
-            if record is not None and record.stage is Stage.DONE:
-                graph.want_blob(execution, record)
         if not execution.goals:
             graph.ending[execution] = None
 

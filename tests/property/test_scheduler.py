@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coordinator import graph
 from coordinator.contract import DynamicExecutionConfig
 from tests.support.programs import Program, ancestors
-from tests.support.simulation import World
+from tests.support.simulation import World, digest_of_node
 from vox.digest import Digest
 from vox.plan import Apply, Plan, Source, Type
+
+
+@contextmanager
+def narrowed(open_max: int) -> Iterator[None]:
+    """Let executions have few open nodes at a time."""
+    kept = graph.OPEN_MAX, graph.REFILL
+    graph.OPEN_MAX, graph.REFILL = open_max, open_max // 3
+    try:
+        yield
+    finally:
+        graph.OPEN_MAX, graph.REFILL = kept
 
 
 def random_plan(rng: random.Random, size: int, shared: int = 5) -> Plan:
@@ -51,6 +65,11 @@ def random_config(rng: random.Random) -> DynamicExecutionConfig:
 @given(seed=st.integers(0, 2**32 - 1))
 def test_every_history_keeps_the_invariants_and_comes_to_an_end(seed: int) -> None:
     rng = random.Random(seed)
+    with narrowed(rng.choice((3, 12, 20_000))):
+        _history(rng, seed)
+
+
+def _history(rng: random.Random, seed: int) -> None:
     world = World(seed, trouble=rng.choice((0.0, 0.1, 0.4)))
     executions = []
     for _ in range(rng.randint(20, 120)):
@@ -74,6 +93,46 @@ def test_every_history_keeps_the_invariants_and_comes_to_an_end(seed: int) -> No
     assert not world.scheduler.graph.executions
     assert not world.scheduler.fragments
     assert not any(world.scheduler.graph.realms.values()), "nothing is remembered of what is over"
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_narrow_window_changes_nothing_but_what_is_in_memory(seed: int) -> None:
+    rng = random.Random(seed)
+    plans = [random_plan(rng, rng.randint(20, 80)) for _ in range(2)]
+    ends = []
+    for open_max in (6, 20_000):
+        with narrowed(open_max):
+            world = World(seed, trouble=0.0)
+            world.join(2)
+            executions = [world.submit(plan) for plan in plans]
+            world.settle()
+            ends.append([world.check_end(execution).goals for execution in executions])
+    assert ends[0] == ends[1]
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_a_scheduler_that_begins_anew_after_any_prefix_of_a_history_comes_to_the_same_end(seed: int) -> None:
+    rng = random.Random(seed)
+    plan = random_plan(rng, rng.randint(5, 40))
+    world = World(seed, trouble=0.2)
+    world.join(2)
+    first = world.submit(plan)
+    for _ in range(rng.randint(0, 60)):
+        world.turn() if rng.random() < 0.8 else world.mischief()
+    # The crash: what is durable is what the stores hold; the ledger says what was accepted.
+    after = World(seed + 1, trouble=0.0)
+    after.stores[""] |= set().union(*world.stores.values())
+    done = [n for n in plan.nodes if digest_of_node(n) in after.stores[""]]
+    after.join(2)
+    second = after.submit(plan, known=[n for n in done if isinstance(plan.nodes[n], Apply)])
+    after.settle()
+    finish = after.check_end(second)
+    assert finish.state == "succeeded"
+    assert not set(after.runs) & set(done), "what was durable is not computed again"
+    if first in world.finished and world.finished[first].state == "succeeded":
+        assert not after.runs
 
 
 @settings(max_examples=100, deadline=None)
