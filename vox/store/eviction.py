@@ -56,8 +56,11 @@ def worth(held: Held, recipes: Recipes) -> float:
 def recomputable(here: Collection[Digest], gone: Collection[Digest], recipes: Recipes) -> set[Digest]:
     """Return what can be computed again from what was never here, or is here and stays.
 
-    What is here and cannot be computed stays. `gone` are blobs that were here once.
+    What is here and cannot be computed stays. `gone` are blobs that were here once. A claim whose result is
+    its own input, such as of an operator that changes nothing, explains nothing.
     """
+    sound = {d: [way for way in ways if d not in way.inputs] for d, ways in recipes.items()}
+    recipes = {digest: ways for digest, ways in sound.items() if ways}
     reach = _Reach(gone, recipes)
     reach.found(digest for digest in here if digest not in recipes)
     stays: set[Digest] = set()

@@ -38,6 +38,15 @@ def test_of_two_claims_that_explain_each_other_one_has_to_stay() -> None:
     assert recomputable(set(), {A, B}, ways) == set()
 
 
+def test_a_claim_whose_result_is_its_own_input_explains_nothing() -> None:
+    """The intensity of a one-component image is that image: it must not look like it could be made."""
+    ways = {S: [Recipe((S,), 1.0)], **CHAIN}
+    assert recomputable({S, A, B, C}, set(), ways) == {A, B, C}
+    assert recomputable({S, C}, {A, B}, ways) == {A, B, C}
+    assert recomputable({C}, {S, A, B}, ways) == set()
+    assert recomputable({S, A}, set(), {S: [Recipe((S,), 1.0), Recipe((K,), 1.0)], **CHAIN}) == {S, A, B, C}
+
+
 def test_the_cheap_large_and_forgotten_go_first() -> None:
     held = [Held(A, 1000), Held(B, 1000), Held(C, 10)]
     choice = choose(held, CHAIN, {A, B, C}, 1500, 0.0)
