@@ -120,6 +120,7 @@ def doctor(options: Options) -> int:
     findings: list[tuple[str, bool, str]] = [
         ("vox", True, f"{__version__}, Python {platform.python_version()}, {platform.system()}"),
         *_packages(),
+        _kernels_finding(),
     ]
     try:
         settings = options.settings()
@@ -148,6 +149,14 @@ def completion(shell: str) -> int:
     assert kind is not None
     click.echo(kind(cli, {}, "vox", "_VOX_COMPLETE").source())
     return 0
+
+
+def _kernels_finding() -> tuple[str, bool, str]:
+    from vox import kernels
+
+    if kernels.ready():
+        return "kernels", True, "compiled"
+    return "kernels", True, "not compiled yet: the first program takes up to 20 seconds longer, once"
 
 
 def _packages() -> list[tuple[str, bool, str]]:

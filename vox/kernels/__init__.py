@@ -6,11 +6,13 @@ Importing this package imports neither. Its modules are loaded when they are fir
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,10 +60,44 @@ __all__ = [
 _COMPILED = ("compare", "components", "distance", "neighbours", "ranks", "strips", "texture")
 
 
+# The modules whose import compiles, or loads, machine code.
+_MACHINE_CODE = frozenset({*_COMPILED, "counting", "gradient", "histograms", "squares"})
+_COLD_S = 20
+log = logging.getLogger("vox.kernels")
+_told = False
+
+
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    mark = _mark(name) if name in _MACHINE_CODE else None
+    if mark is not None and not mark.exists():
+        _tell()
+    module = import_module(f"{__name__}.{name}")
+    if mark is not None:
+        with suppress(OSError):
+            mark.touch()
+    return module
+
+
+def ready() -> bool:
+    """Whether this machine has compiled the kernels of this installation before."""
+    return all(_mark(name).exists() for name in _COMPILED)
+
+
+def _mark(name: str) -> Path:
+    """Return the file that says that a module, as it is now, has been compiled."""
+    source = Path(__file__).with_name(f"{name}.py").stat()
+    version = f"{name}-{source.st_size}-{source.st_mtime_ns}-{sys.implementation.cache_tag}"
+    return Path(os.environ["NUMBA_CACHE_DIR"]) / f"vox-{version}"
+
+
+def _tell() -> None:
+    """Say once why the first program takes longer than the next ones."""
+    global _told
+    if not _told:
+        _told = True
+        log.warning("compiling kernels, once on this machine: up to %d seconds", _COLD_S)
 
 
 def warm(report: Callable[[str, float], None] | None = None) -> float:
@@ -75,7 +111,7 @@ def warm(report: Callable[[str, float], None] | None = None) -> float:
     began = time.perf_counter()
     for name in _COMPILED:
         start = time.perf_counter()
-        import_module(f"{__name__}.{name}").warm()
+        __getattr__(name).warm()
         if report is not None:
             report(name, time.perf_counter() - start)
     return time.perf_counter() - began

@@ -337,3 +337,21 @@ def test_the_gradient_is_itks(shape, spacing):
 
 def test_otsu_of_numbers_too_far_apart_for_bins_has_no_classes():
     assert statistics.otsu_threshold(np.float32([-255.5, 3.4e38]), 2) == np.inf
+
+
+def test_compiling_is_said_once_and_remembered(tmp_path):
+    program = (
+        "import logging; from vox import kernels\n"
+        "print(kernels.ready()); kernels.ranks; kernels.counting; kernels.compare\n"
+        "print(kernels._mark('ranks').exists(), kernels.ready())\n"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_DISABLE_JIT": "1"}
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60
+        )
+        for _ in range(2)
+    ]
+    assert [run.stdout for run in told] == ["False\nTrue False\n"] * 2
+    assert told[0].stderr.count("compiling kernels") == 1
+    assert told[1].stderr == ""
