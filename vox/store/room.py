@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,8 @@ from vox.store.eviction import HEADROOM
 # A stream of unknown length reserves in steps.
 _STEP_BYTES = 4 << 20
 _TRIES_MAX = 8
+# How long somebody waits for those who write at the same time, before the store counts as full.
+_OTHERS_S = 5.0
 
 
 class Room:
@@ -32,7 +35,7 @@ class Room:
         self.quota_bytes = quota_bytes
         self._used = used
         self._evict = evict
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._reserved = 0
 
     @contextmanager
@@ -68,7 +71,7 @@ class Room:
                 seen += len(part)
                 while seen > taken:
                     step = min(_STEP_BYTES, max(seen - taken, self.quota_bytes // 16))
-                    self._take(step)
+                    self._take(step, taken)
                     taken += step
                 yield part
 
@@ -95,11 +98,22 @@ class Room:
         if self._used() + self._reserved + blob_bytes > self.quota_bytes:
             raise self.full(blob_bytes)
 
-    def _take(self, blob_bytes: int) -> None:
-        with self._lock:
-            self.make(blob_bytes)
+    def _take(self, blob_bytes: int, own_bytes: int = 0) -> None:
+        """Reserve; what others have reserved may be given back, or may go once it is written."""
+        deadline = time.monotonic() + _OTHERS_S
+        with self._changed:
+            while True:
+                try:
+                    self.make(blob_bytes)
+                    break
+                except StoreFull:
+                    left_s = deadline - time.monotonic()
+                    if self._reserved <= own_bytes or left_s <= 0 or blob_bytes > self.quota_bytes:
+                        raise
+                    self._changed.wait(left_s)
             self._reserved += blob_bytes
 
     def _give(self, blob_bytes: int) -> None:
-        with self._lock:
+        with self._changed:
             self._reserved -= blob_bytes
+            self._changed.notify_all()
