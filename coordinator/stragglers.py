@@ -39,6 +39,8 @@ class Stragglers:
             patience_s = max(PATIENCE_S_MIN, PATIENCE * fragment.expected_ms / 1000.0)
             if fragment.cancelled or fragment.twin is not None or now_s - fragment.seen_s <= patience_s:
                 continue
+            if not _has_inputs(fragment):
+                continue
             if self.duplicate_ms + fragment.expected_ms > DUPLICATES_MAX * self.work_ms:
                 continue
             for worker in free:
@@ -46,6 +48,16 @@ class Stragglers:
                     self.duplicate_ms += fragment.expected_ms
                     return fragment, worker
         return None
+
+
+def _has_inputs(fragment: FragmentRecord) -> bool:
+    """Tell whether results from outside that it was sent with are still known: one may have been lost."""
+    inside = set(fragment.records)
+    return all(
+        needed.digest is not None or needed in inside
+        for record in fragment.records
+        for needed in record.inputs or ()
+    )
 
 
 def part(fragment: FragmentRecord) -> FragmentRecord | None:
