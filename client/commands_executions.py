@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,11 +37,20 @@ def list_executions(options: Options) -> int:
 
 @click.command(epilog="Example: vox show EXECUTION")
 @click.argument("execution")
+@click.option(
+    "--timeline", type=click.Path(path_type=Path), help="Write what ran where and when, for chrome://tracing."
+)
 @common()
-def show(execution: str, options: Options) -> int:
+def show(execution: str, timeline: Path | None, options: Options) -> int:
     """Show one execution: its state, its goals, its errors."""
     with _session(options) as session:
         document = session.engine.show(execution)
+        trace = None if timeline is None else session.engine.timeline(document["execution"])
+    if timeline is not None:
+        try:
+            timeline.write_text(json.dumps(trace), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{timeline} cannot be written: {error.strerror}") from error
     if options.json:
         emit(document)
     else:

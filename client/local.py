@@ -118,6 +118,10 @@ class LocalEngine:
             moment = self.coordinator.wait(execution)
         return result_to_json(moment, {})
 
+    def timeline(self, execution: str) -> dict[str, Any]:
+        """Return what ran where and when, in the form of Chrome's trace viewer."""
+        return self.coordinator.timeline(execution)
+
     def executions(self) -> list[dict[str, Any]]:
         """Return every execution, newest first."""
         return [result_to_json(moment, {}) for moment in self.coordinator.executions()]

@@ -182,6 +182,10 @@ class RemoteEngine:
         """Return an execution as JSON."""
         return self.call("GET", f"/executions/{quote(execution, safe='')}")
 
+    def timeline(self, execution: str) -> dict[str, Any]:
+        """Return what ran where and when, in the form of Chrome's trace viewer."""
+        return self.call("GET", f"/executions/{quote(execution, safe='')}/timeline")
+
     def executions(self) -> list[dict[str, Any]]:
         """Return every execution, newest first."""
         answer = self.call("GET", "/executions")

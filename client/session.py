@@ -69,6 +69,9 @@ class Engine(Protocol):
     def show(self, execution: str) -> dict[str, Any]:
         """Return an execution as JSON."""
 
+    def timeline(self, execution: str) -> dict[str, Any]:
+        """Return what ran where and when, in the form of Chrome's trace viewer."""
+
     def executions(self) -> list[dict[str, Any]]:
         """Return every execution, newest first."""
 
