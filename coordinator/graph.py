@@ -172,9 +172,13 @@ class Graph(Goals):
                 if isinstance(plan.nodes[name], Constant):
                     continue
                 other = execution.records.get(name)
+                uses = 0
+                if other is not None and other.broken:
+                    # Whoever shares the realm would get a new record: all of them try again, together.
+                    uses, other = self._unbreak(execution, other), None
                 if other is None:
                     other = self._join(execution, realm, name, plan.nodes[name], known.get(name))
-                    execution.uses[other] = 0
+                    execution.uses[other] = uses
                     if other.open:
                         self._uncount(execution)
                         execution.open += 1
@@ -182,6 +186,16 @@ class Graph(Goals):
                 execution.uses[other] += 1
             new.append((execution, record))
         return new
+
+    def _unbreak(self, execution: ExecutionRecord, record: NodeRecord) -> int:
+        """Forget that a node is broken, as if it had never been needed; return its uses."""
+        del execution.records[record.name]
+        del record.wanted_by[execution]
+        execution.tally["failed" if record.stage is Stage.FAILED else "skipped"] -= 1
+        execution.tally["reused"] += 1
+        if not record.wanted_by:
+            self.forget(record)
+        return execution.uses.pop(record)
 
     def _begin(self, new: Sequence[tuple[ExecutionRecord, NodeRecord]]) -> None:
         """Let nodes wait for their inputs, which all have records now."""
