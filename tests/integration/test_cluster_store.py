@@ -11,8 +11,12 @@ from typing import Any
 
 import pytest
 
+from client.embedded import embedded
+from coordinator.api_models import SourceModel, Submission
+from coordinator.contract import DynamicExecutionConfig
 from tests.support.cli import Shell
 from tests.support.cluster import Cluster, image_source, reference, running_cluster
+from vox.settings import Settings, StoreSettings
 from vox.store.tiered import backend_of
 
 PROGRAM = """
@@ -141,6 +145,27 @@ def test_a_run_that_needs_more_than_the_quota_is_partial_and_the_worker_lives_on
         worker = cluster.workers["tiny"]
         assert worker.terminate() == 0
         assert "Traceback" not in worker.said
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "hybrid", "filesystem"])
+def test_work_of_several_times_the_quota_goes_through_it_with_the_same_digests(
+    backend: str, tmp_path: Path
+) -> None:
+    sources = {"a.nii": image_source(3, SIZE)}
+    prints = (f'print "m{n}" max(dt(x >. {n}) + x)\n' for n in range(20, 40))
+    program = 'load a = "a.nii"\nlet x = intensity(a)\n' + "".join(prints)
+    models = {path: SourceModel(**source) for path, (source, _) in sources.items()}
+    plan = Submission(program=program, sources=models).plan()
+    quota_bytes = 5 * TINY_BYTES
+    settings = Settings(store=StoreSettings(backend=backend, quota_bytes=quota_bytes, compression="off"))
+    with embedded(tmp_path, settings) as engine:
+        store: Any = engine.store
+        store.write([sources["a.nii"][1]])
+        result = engine.execute_dag(plan, DynamicExecutionConfig())
+        assert result.state == "succeeded", result.errors
+        assert {goal.label: str(goal.digest) for goal in result.goals} == reference(program, sources)
+        assert store.stats().evicted > 0
+        assert store.used_bytes() <= quota_bytes
 
 
 def test_alone_it_ends_with_one_and_says_that_the_store_is_full(tmp_path: Path) -> None:
