@@ -137,7 +137,43 @@ def cluster_row(nodes: int) -> dict[str, Any]:
     return measure(nodes)
 
 
+def restart_row(nodes: int) -> dict[str, Any]:
+    """Begin anew over a ledger with an unfinished execution all of whose nodes are done."""
+    from client.embedded import ThreadHands, embedded
+    from coordinator.contract import DynamicExecutionConfig
+    from coordinator.executions import Executions
+    from coordinator.ledger import Ledger
+    from vox.store.sqlite import SqliteStore
+
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["VOX_STATE_DIR"] = folder
+        home, plan, config = Path(folder), make_plan(nodes), DynamicExecutionConfig()
+        engine = embedded(home / "store", ledger_path=home / "ledger.sqlite")
+        engine.execute_dag(plan, config)
+        engine.close()
+        # All but the last tenth of its goals' way is known: the walk has to go down to where it is.
+        longer = make_plan(nodes + nodes // 10)
+        ledger = Ledger(home / "ledger.sqlite")
+        ledger.begin("unfinished", longer, config, time.time())
+        ledger.close()
+        began = time.perf_counter()
+        store, ledger = SqliteStore(home / "store"), Ledger(home / "ledger.sqlite")
+        hands = ThreadHands(lambda: _no_runner(), 1)
+        again = Executions(store, hands, ledger=ledger)
+        seconds = time.perf_counter() - began
+        reused = again.get_progress("unfinished").nodes.reused
+        again.close()
+    return {"nodes": len(longer), "reused": reused, "restart_s": seconds}
+
+
+def _no_runner() -> Any:
+    from vox.errors import ClusterError
+
+    raise ClusterError("the benchmark ends before anything runs")
+
+
 ROWS = {
+    "restart": lambda a: restart_row(int(a[0])),
     "embedded": lambda a: embedded_row(int(a[0]), a[1]),
     "dask": lambda a: dask_row(int(a[0])),
     "cluster": lambda a: cluster_row(int(a[0])),
@@ -177,6 +213,10 @@ def main() -> None:
                 f"{row['cached_s']:10.4f}{row['plan_mb']:10.0f}{row['peak_mb']:10.0f}"
             )
             print(f"{row['nodes']:>10,} {shape:<11}{figures}", flush=True)
+    row = in_a_process("restart", str(counts[-1] if counts[-1] < LARGE else counts[-2]))
+    print(
+        f"restart: {row['reused']:,} of {row['nodes']:,} nodes done, running after {row['restart_s']:.2f} s"
+    )
     if options.skip_dask:
         return
     row = in_a_process("dask", str(options.dask_nodes))

@@ -109,6 +109,10 @@ class CostModel:
             and self.class_of(operator) == "scalar"
         )
 
+    def outlook(self, operator: str) -> tuple[Cost, float, bool]:
+        """Return an operator's class, what it will probably take, and whether it is light."""
+        return self.class_of(operator), self.expected_ms(operator), self.light(operator)
+
     def error(self) -> float | None:
         """Return the median of |actual - expected| / actual over the last runs; None before there are any."""
         return median(self._errors) if self._errors else None

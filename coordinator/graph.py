@@ -39,6 +39,7 @@ class Graph(Goals):
         self.at = 0
         self.realms: dict[str, dict[NodeId, NodeRecord]] = {}
         self.unwanted: list[FragmentRecord] = []
+        self._outlooks: dict[str, tuple[Cost, float, bool]] = {}
         self._young: dict[NodeId, tuple[Digest, int, tuple[str, ...]]] = {}
         self._old: dict[NodeId, tuple[Digest, int, tuple[str, ...]]] = {}
 
@@ -55,6 +56,7 @@ class Graph(Goals):
         if not len(window) or execution.open > OPEN_MAX - REFILL:
             return
         realm = self.realms.setdefault(execution.realm, {})
+        self._outlooks.clear()
         while len(window) and execution.open < OPEN_MAX:
             name, uses, rank_ms = window.take()
             self._come(execution, realm, name, uses, rank_ms)
@@ -123,11 +125,14 @@ class Graph(Goals):
     def _new(
         self, realm: dict[NodeId, NodeRecord], name: NodeId, node: Node, known: Known | None
     ) -> NodeRecord:
-        cost: Cost = self.costs.class_of(node.operator) if isinstance(node, Apply) else "scalar"
-        record = NodeRecord(name, node, self.order(), cost, realm)
         if isinstance(node, Apply):
-            record.expected_ms = self.costs.expected_ms(node.operator)
-            record.light = cost == "scalar" and self.costs.light(node.operator)
+            outlook = self._outlooks.get(node.operator)
+            if outlook is None:
+                outlook = self._outlooks[node.operator] = self.costs.outlook(node.operator)
+            record = NodeRecord(name, node, self.order(), outlook[0], realm)
+            _, record.expected_ms, record.light = outlook
+        else:
+            record = NodeRecord(name, node, self.order(), "scalar", realm)
         if isinstance(node, Source):
             known = known or Known(node.digest)
         elif realm is self.realms.get(""):
@@ -279,6 +284,11 @@ class Graph(Goals):
 
     def _let_go(self, execution: ExecutionRecord, first: NodeRecord, cause: NodeId) -> None:
         """An execution needs a node no more; if that has not ended, it and what only it needs is skipped."""
+        if first.stage is Stage.DONE:  # as nearly always
+            del execution.uses[first], execution.records[first.name], first.wanted_by[execution]
+            if not first.wanted_by:
+                self.forget(first)
+            return
         stack = [first]
         while stack:
             record = stack.pop()

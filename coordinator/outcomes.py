@@ -44,7 +44,7 @@ class Outcomes(Graph):
                 if dependant.waiting == 0:
                     self.make_ready(dependant)
         how = outcome.how
-        if how is How.COMPUTED:
+        if how is How.COMPUTED and not (record.light and outcome.wall_ms == 0):
             input_bytes = 0
             for needed in record.inputs or ():
                 input_bytes += needed.size

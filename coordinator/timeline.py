@@ -26,7 +26,10 @@ def timeline(items: Iterable[Event | Page]) -> dict[str, Any]:
             trace.append({"name": "thread_name", "ph": "M", "pid": 1, "tid": rows[worker], "args": name})
         return rows[worker]
 
+    now_s = 0.0
     for item in items:
+        if isinstance(item, NodesStarted | NodesDone):
+            now_s = item.at_s
         if isinstance(item, NodesStarted):
             for node in item.nodes:
                 begun_s[node.sha256] = item.at_s
@@ -48,7 +51,7 @@ def timeline(items: Iterable[Event | Page]) -> dict[str, Any]:
             args = {"node": str(item.node), "code": item.code, "message": item.message}
             trace.append(
                 {"name": f"failed {item.operator}", "ph": "i", "s": "t", "pid": 1, "tid": row(item.worker)}
-                | {"ts": 0, "args": args}
+                | {"ts": round(1e6 * now_s), "args": args}
             )
         elif isinstance(item, ExecutionFinished):
             trace.append({"name": str(item.state), "ph": "M", "pid": 1, "args": {"name": item.execution}})
