@@ -107,9 +107,14 @@ def result_of(operator):
     return operator.load()(*arguments, **parameters)
 
 
+def ours():
+    """Every operator but those that are SimpleITK's own functions: their bytes are that library's."""
+    return [o for o in CATALOGUE if not o.name.startswith("simpleitk.")]
+
+
 def results():
     """The digest of each operator's golden result, by `name@version`."""
-    return {o.identity: str(digest_of(encode_value(result_of(o)))) for o in CATALOGUE}
+    return {o.identity: str(digest_of(encode_value(result_of(o)))) for o in ours()}
 
 
 def values():

@@ -127,14 +127,15 @@ class Applier(Names):
         fitted = []
         for number, each in enumerate(arguments):
             kind = wanted[min(number, len(wanted) - 1)]
-            if graph.types[each] is not kind and kind is not Type.ANY:
+            as_it_is = operator.masks and kind is Type.MODEL and graph.types[each] is Type.MASK
+            if graph.types[each] is not kind and kind is not Type.ANY and not as_it_is:
                 if not fits(graph.types[each], kind):
-                    return self._wrong(call, number, kind, graph.types[each], environment)
+                    wished = Type.IMAGE if operator.masks and kind is Type.MODEL else kind
+                    return self._wrong(call, number, wished, graph.types[each], environment)
                 each = fit(graph, each, kind, place)
             fitted.append(each)
         node = graph.make(operator, fitted, place)
-        if graph.types[node] in IMAGES and operator.name.startswith(("simpleitk.", "geom.")):
-            # It may lie elsewhere than what it was made of.
+        if operator.moves and graph.types[node] in IMAGES and node not in graph.open:
             graph.where.pop(node, None)
             graph.located(node, None, place)
         return node

@@ -101,7 +101,7 @@ class Graph2(Graph):
             self._fold(node, operator, inputs, parameters)
             self._typed(node, output)
             return node
-        together = operator.name not in _APART
+        together = operator.name not in _APART and not operator.moves
         found = self._place(inputs) if together else None
         if found is not None and self.open:
             inputs = [self.close(each, found, place) for each in inputs]

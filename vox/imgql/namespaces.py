@@ -2,13 +2,15 @@
 
 All of them can be used as they are: an import only says where to look first. A function of another namespace
 than `default` and `vox1` is the operator of the catalogue that is called `namespace.function`: a row there is
-all it takes. The names below are known to have no kernel yet, so that the checker can tell them from mistyped ones.
+all it takes. The names below are known to have no kernel yet, so that the checker can tell them from mistyped
+ones.
 """
 
 from __future__ import annotations
 
 from functools import cache
 
+from vox.operators import sitk_signatures
 from vox.operators.catalogue import CATALOGUE
 from vox.operators.registry import Operator
 
@@ -25,10 +27,9 @@ _PLANNED = {
     "geom": "blank circle regular_polygon",
     "nnunet": "train make_predictor predict env_check",
     "test": "fibonacci impure timewaste demo_data enqueue enqueue_advanced workflow_controller",
-    "simpleitk": "BinaryThreshold CurvatureFlow Statistics Extract Cast RescaleIntensity DiscreteGaussian"
-    " Median SmoothingRecursiveGaussian GetArrayFromImage GetPixelIDValueFromString OtsuThreshold",
 }
 PLANNED = {space: frozenset(names.split()) for space, names in _PLANNED.items()}
+PLANNED["simpleitk"] = sitk_signatures.UNUSABLE
 
 
 @cache

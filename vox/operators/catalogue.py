@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vox.operators import sitk_signatures
 from vox.operators.registry import Operator, Registry
 from vox.plan import Type
 
@@ -228,4 +229,9 @@ SEQUENCES = _family(
     ),
 )
 
-CATALOGUE = Registry((*ARITHMETIC, *LOGIC, *INTENSITY, *SPATIAL, *TEXTURE, *SPACE, *SEQUENCES, *FILES))
+CATALOGUE = Registry(
+    (
+        *(*ARITHMETIC, *LOGIC, *INTENSITY, *SPATIAL, *TEXTURE, *SPACE, *SEQUENCES, *FILES),
+        *sitk_signatures.operators(),
+    )
+)

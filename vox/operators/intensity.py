@@ -24,6 +24,13 @@ def intensity(model: Image) -> Image:
     """Return the grey level: the image itself, or the luminance of a colour image, without its alpha."""
     if model.components == 1:
         return model
+    if model.components == 2:
+        raise OperatorError(
+            "two numbers per voxel are no colour",
+            operator="intensity",
+            code="E0405",
+            hint="take one of them, or `VectorMagnitude`",
+        )
     parts = [model.voxels[..., i] for i in range(3)]
     return Image(model.geometry, kernels.voxelwise.weighted(parts, _LUMA))
 

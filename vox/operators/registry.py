@@ -39,6 +39,10 @@ class Operator:
         How many of the last inputs may be left out.
     variadic
         Whether the last input may stand any number of times, or not at all.
+    masks
+        Whether a mask is taken as it is where an image is asked for.
+    moves
+        Whether an image that comes out may lie elsewhere than those that go in.
     """
 
     name: str
@@ -52,6 +56,8 @@ class Operator:
     cost: Literal["scalar", "mask", "image", "heavy"] = "image"
     optional: int = 0
     variadic: bool = False
+    masks: bool = False
+    moves: bool = False
 
     @cached_property
     def identity(self) -> str:

@@ -25,7 +25,10 @@ def refusal(function, *arguments):
     return caught.value
 
 
-@pytest.mark.parametrize("operator", list(CATALOGUE), ids=lambda o: o.identity)
+OURS = [operator for operator in CATALOGUE if not operator.name.startswith("simpleitk.")]
+
+
+@pytest.mark.parametrize("operator", OURS, ids=lambda o: o.identity)
 def test_every_operator_of_the_catalogue_can_be_loaded_and_says_what_it_does(operator):
     kernel = operator.load()
     assert callable(kernel)
