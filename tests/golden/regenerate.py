@@ -84,6 +84,23 @@ ROWS = {
     "strings.format_string": ["{:.2%} {}", 0.25, "x"],
     "strings.split": ["a,b,c", ","],
 }
+LABELS = [image(geometry((5, 4)), (np.arange(20) * step) % 3, "uint8") for step in (5, 7)]
+FLAT = image(geometry((13, 11), (0.5, 2.0)), np.arange(143), "int16")
+ROWS |= {
+    **{
+        f"arrays.{name}": LABELS
+        for name in ("dice_score", "jaccard_index", "pixel_accuracy", "confusion_matrix", "compare_arrays")
+    },
+    "arrays.count_pixels": [LABELS[0], 1.0],
+    "arrays.threshold_equal": [LABELS[1], 2.0, 255.0],
+    "arrays.array_stats": [FLAT],
+    "avg0": [operands()[Type.IMAGE][1], operands()[Type.MASK][0]],
+    "geom.blank": [4.0, 7.0, 2.5],
+    "geom.circle": [FLAT, 6.0, 5.0, 3.0, -1.0],
+    "geom.regular_polygon": [FLAT, 6.0, 5.0, 4.5, 5.0, -1.0],
+    "test.fibonacci": [30.0],
+    "test.timewaste": [100.0, 5.0],
+}
 ELSEWHERE = geometry((67, 9, 5), (2.0, 2.0, 2.0), (1.0, 2.0, 3.0))
 
 
@@ -108,8 +125,8 @@ def result_of(operator):
 
 
 def ours():
-    """Every operator but those that are SimpleITK's own functions: their bytes are that library's."""
-    return [o for o in CATALOGUE if not o.name.startswith("simpleitk.")]
+    """Every operator but those that SimpleITK computes: their bytes are that library's."""
+    return [o for o in CATALOGUE if not o.kernel.startswith("vox.operators.sitk:")]
 
 
 def results():

@@ -206,7 +206,8 @@ def overloads() -> dict[str, tuple[Overload, ...]]:
     table |= {"vol": table["volume"], "Lcc": table["lcc"]}
     for name in ("intensity", "red", "green", "blue", "alpha"):
         table[name] = (_plain(name),)
-    for name in ("floor", "num_max", "num_min"):
+    extra = ("gradient", "avg0", "hd95", "nsd", "n4", "extract")
+    for name in ("floor", "num_max", "num_min", *extra):
         table[name] = (_plain(name),)
     return table
 

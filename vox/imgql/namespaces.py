@@ -21,12 +21,9 @@ EXTRAS = {"nnunet": "torch and nnunetv2"}
 
 _PLANNED = {
     "default": "combine keep dask_map contralateral_asymmetry",
-    "vox1": "gradient avg0 extract n4 hd95 nsd slic label_mean",
-    "arrays": "pixel_accuracy confusion_matrix dice_score jaccard_index count_pixels threshold_equal"
-    " array_stats compare_arrays",
-    "geom": "blank circle regular_polygon",
+    "vox1": "slic label_mean",
     "nnunet": "train make_predictor predict env_check",
-    "test": "fibonacci impure timewaste demo_data enqueue enqueue_advanced workflow_controller",
+    "test": "impure demo_data enqueue enqueue_advanced workflow_controller",
 }
 PLANNED = {space: frozenset(names.split()) for space, names in _PLANNED.items()}
 PLANNED["simpleitk"] = sitk_signatures.UNUSABLE

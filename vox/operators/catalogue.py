@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vox.operators import sitk_signatures
+from vox.operators import catalogue_v2, sitk_signatures
 from vox.operators.registry import Operator, Registry
 from vox.plan import Type
 
@@ -232,6 +232,7 @@ SEQUENCES = _family(
 CATALOGUE = Registry(
     (
         *(*ARITHMETIC, *LOGIC, *INTENSITY, *SPATIAL, *TEXTURE, *SPACE, *SEQUENCES, *FILES),
+        *catalogue_v2.OPERATORS,
         *sitk_signatures.operators(),
     )
 )

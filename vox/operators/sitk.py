@@ -76,6 +76,11 @@ def bias_corrected(image: Image, mask: Mask) -> Value:
     return call("N4BiasFieldCorrection", single, mask)
 
 
+def extract(image: Image | Mask, size: Value, index: Value) -> Value:
+    """Return a part of an image; a size of 0 leaves an axis out."""
+    return call("Extract", image, size, index)
+
+
 # ------------------------------------------------------------------------------------------------- arguments
 
 
