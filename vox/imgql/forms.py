@@ -56,7 +56,7 @@ class Forms:
     def whole(self, node: int, what: str, low: int | None = 0) -> int | None:
         """Return the value of a whole number, None if it is computed."""
         kind = self.graph.types[node]
-        value = self.graph.values.get(node)
+        value = self.graph.values.get(self.graph.at_home(node))
         if kind is Type.BOOLEAN or kind not in (Type.NUMBER, Type.STRING, Type.ANY):
             raise Trouble(codes.INDEX_TYPE, f"{what} needs a whole number, not {named(kind)}")
         if value is None:

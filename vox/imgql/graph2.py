@@ -44,6 +44,8 @@ class Graph2(Graph):
         # Of images: the node of their geometry, which is `hole` while they have none.
         self.where: dict[int, int] = {}
         self.sizes: dict[int, Geometry] = {}
+        # Of `x`, `y` and `z` where the size is known: the largest index, so that loops can go up to it.
+        self.last: dict[int, float] = {}
         # Nodes that depend on the hole, with what they were made of.
         self.open: dict[int, tuple[Operator, tuple[int, ...], Parameters]] = {}
         self._closed: dict[tuple[int, int], int] = {}
@@ -110,6 +112,9 @@ class Graph2(Graph):
         if is_open:
             self.open[node] = (operator, tuple(inputs), parameters)
         self._typed(node, output)
+        if operator.name in _AXES and inputs[0] in self.sizes:
+            size = (*self.sizes[inputs[0]].size, 1)
+            self.last[node] = size[_AXES[operator.name]] - 1.0
         self._fold(node, operator, inputs, parameters)
         if self.types[node] in (*IMAGES, Type.ANY) and node not in self.where:
             given = next((each for each in inputs if self.types[each] is Type.GEOMETRY), found)
@@ -146,6 +151,16 @@ class Graph2(Graph):
         found = self._now(node, geometry)
         assert found is not None
         return found
+
+    def at_home(self, node: int) -> int:
+        """Return what a node becomes where all images of the program so far lie, if they have one size."""
+        if node not in self.open or len(set(self.sizes.values())) != 1:
+            return node
+        before = len(self.nodes)
+        closed = self.close(node, next(iter(self.sizes)), _NOWHERE)
+        for made in range(before, len(self.nodes)):
+            self.origins[made] = self.origins[node]
+        return closed
 
     def places(self, nodes: Iterable[int]) -> list[int]:
         """Return the geometries where these nodes lie, each once; sequences are looked into."""
@@ -187,6 +202,8 @@ class Graph2(Graph):
 
     def _fold(self, node: int, operator: Operator, inputs: Sequence[int], parameters: Parameters) -> None:
         """Work out a scalar of constants with the operator's own kernel; an error is left to the run."""
+        if operator.name == "max" and inputs[0] in self.last:
+            self.values[node] = self.last[inputs[0]]
         if operator.cost != "scalar" or node in self.values or operator.output not in (*SCALARS, Type.ANY):
             return
         known = self.values
@@ -217,3 +234,4 @@ def _nowhere() -> Place:
 _NOWHERE = _nowhere()
 # Rows may hold images of different places; a choice among images has the place of the first.
 _APART = ("sequence",)
+_AXES = {"x": 0, "y": 1, "z": 2}

@@ -70,6 +70,8 @@ CASES = 'import "simpleitk"\nfiles = dir("data", "*.nii")\n'
         ('print "a" gather([true, false, true], [1,2,3])', "a=[1.0, 3.0]"),
         (f'{SITK}print "a" max(x) + 1', "a=7.0"),
         (f'{SITK}print "a" max(x(img))', "a=6.0"),
+        (f'{SITK}print "a" for i in range(max(x) - 1, max(x(img)) + 1) do volume(x == i)', "a=[7.0, 7.0]"),
+        (f'{SITK}top = max(y) + 1\nprint "a" length(range(0, top))', "a=7"),
         (f'{SITK}print "a" volume(touch(img < 5, border))', "a=5.0"),
         (f'{SITK}print "a" index(MinimumMaximum(img), 1)', "a=48.0"),
         (f'{SITK}print "a" max((img > 10) * 85.0)', "a=85.0"),
