@@ -143,6 +143,8 @@ class Names:
             words = {
                 each: None for each in (*overloads(), *self.specials) if each not in (LIST, INDEX, SLICE)
             }
+            others = (each for each in namespaces.NAMESPACES if each not in namespaces.ALWAYS)
+            words |= {name: None for space in others for name in namespaces.members(space)}
             self.findings.unknown(call, environment, self.scope, words)  # type: ignore[arg-type]
 
     def _system(self, call: Call, environment: Environment) -> Declaration | None:

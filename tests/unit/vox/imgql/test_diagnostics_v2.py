@@ -81,6 +81,8 @@ CASES = [
     ("E0258", 'import "simpelitk"\na = [1]', "1:8", "neither a namespace nor a file", "`simpleitk`?"),
     ("E0214", 'import "a.imgql"\na = [1]', "1:8", "not found", ""),
     ("E0259", 'print "a" strings.concatt("a")', "1:11", "no function `concatt`", "`concat`?"),
+    ("E0201", f"{SITK}c = Medain(img, 1)", "3:5", "unknown name `Medain`", "`Median`?"),
+    ("E0261", "c = make_predictor([1])", "1:5", "torch and nnunetv2", "install"),
     ("E0260", f"{SITK}c = vox1.slic(img, img)", "3:5", "this version of vox cannot compute it", ""),
     ("E0261", 'print "a" nnunet.train([1])', "1:11", "torch and nnunetv2", "install"),
     (
