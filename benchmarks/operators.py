@@ -45,10 +45,8 @@ class Table:
         if ratio < must or agrees == "NO":
             self.missed.append(f"{name}: {ratio:.1f}x, must {must}x, same: {agrees}")
         once_ms = 1e3 * moved / self.bytes_per_s
-        print(
-            f"{name:34}{1e3 * their_s:9.1f}ms{1e3 * our_s:8.2f}ms{ratio:7.1f}x{must:5}x{once_ms:7.2f}ms  {agrees}",
-            flush=True,
-        )
+        times = f"{1e3 * their_s:9.1f}ms{1e3 * our_s:8.2f}ms{ratio:7.1f}x"
+        print(f"{name:34}{times}{must:5}x{once_ms:7.2f}ms  {agrees}", flush=True)
         return got
 
 

@@ -1,7 +1,7 @@
-"""The grammar of V2 as the language reference gives it, for a parser generator: not made of our parts.
+"""The grammar of V2 as the language reference gives it, for a parser generator; nothing of ours.
 
-It knows lines only as blanks, so declarations of the texts it reads begin with `let`, and folds have two parts
-or end before a bracket.
+It knows lines only as blanks, so declarations of the texts it reads begin with `let`, and folds have two
+parts or end before a bracket.
 """
 
 from __future__ import annotations
