@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from queue import Full, Queue
 from typing import TypeAlias
 
@@ -34,6 +33,9 @@ class Listeners:
 
     def load(self) -> None:
         """Add those of installed packages; one that cannot be loaded is left out."""
+        # Late: reading what is installed takes longer than a cached answer in this process.
+        from importlib.metadata import entry_points
+
         for point in entry_points(group=GROUP):
             try:
                 self.add(point.load())

@@ -84,6 +84,7 @@ def open_parts(settings: CoordinatorSettings, http_port: int) -> Parts:
             accept=lambda claim: accept(claim, neighbours.trusted),
         )
         stack.callback(engine.close)
+        engine.load_listeners()
         if settings.p2p:
             stack.callback(_announce(settings, membership, http_port).close)
         # Named by the host that was asked for: who listens everywhere is reached by the name used for HTTP.

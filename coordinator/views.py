@@ -50,6 +50,10 @@ class Views:
             gauges = gauges_of(self._scheduler)
         return self._watching.metrics.text(gauges)
 
+    def load_listeners(self) -> None:
+        """Let installed packages hear every event: entry points of the group `vox.listeners`."""
+        self._watching.listeners.load()
+
     def listen(self, listener: Listener) -> None:
         """Call `listener` with every event from now on, from a thread of its own."""
         self._watching.listeners.add(listener)

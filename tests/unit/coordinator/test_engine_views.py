@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import threading
 from pathlib import Path
@@ -12,6 +13,7 @@ from coordinator.contract import DynamicExecutionConfig, WorkerInfo
 from coordinator.costs import CLASS_MS, CostModel
 from coordinator.executions import Executions
 from coordinator.ledger import Ledger
+from coordinator.listeners import Listeners
 from coordinator.notices import (
     CancelFragment,
     FragmentReported,
@@ -27,6 +29,7 @@ from coordinator.watch import Estimate
 from tests.support.hands import ManyHands
 from tests.support.programs import TEST_CATALOGUE, Program, scalar_plan
 from vox.digest import Digest, NodeId
+from vox.events import ExecutionFinished, State
 from vox.fragment import Done, Fragment, How, Report
 from vox.plan import Apply
 from vox.store.memory import MemoryStore
@@ -156,3 +159,21 @@ def test_a_late_fragment_runs_elsewhere_too_and_the_first_report_counts(first: s
     counts = scheduler.graph.executions["e"].counts()
     assert counts.computed == sum(isinstance(node, Apply) for node in plan.nodes.values())
     assert scheduler.stragglers.duplicate_ms <= 0.05 * scheduler.stragglers.work_ms
+
+
+def test_an_installed_package_names_a_listener_and_a_broken_one_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "ear.py").write_text("heard = []\nlisten = heard.append\n")
+    about = tmp_path / "ear-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: ear\nVersion: 1.0\n")
+    points = "[vox.listeners]\near = ear:listen\nbroken = ear:nothing\n"
+    (about / "entry_points.txt").write_text(points)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    listeners = Listeners()
+    listeners.load()
+    listeners.take(ExecutionFinished("e", State.SUCCEEDED))
+    listeners.close()
+    assert importlib.import_module("ear").heard == [ExecutionFinished("e", State.SUCCEEDED)]
+    assert "broken" in caplog.text
