@@ -27,7 +27,7 @@ IMAGES = {
     "cube.nii": Image(CUBE, np.arange(125, dtype=np.float32).reshape(5, 5, 5)),
     **{f"c{n}.nii": Image(FLAT, RAMP * np.float32(n + 1)) for n in range(4)},
 }
-SYSTEM = {"$stem": "main", "$cwd": "/work", "$dir": "/work/programs", "$file": "main.imgql"}
+SYSTEM = {"$stem": "main", "$cwd": "/data", "$dir": "/data/programs", "$file": "main.imgql"}
 
 
 def resolve(path: str, span: Span) -> SourceInfo:
