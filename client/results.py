@@ -47,27 +47,12 @@ def result_to_json(
     result: ExecutionResult | ExecutionProgress, extras: Mapping[int, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Write an execution as INTERFACES says; `extras` are fields of goals by position (value, path)."""
-    goals = []
-    for at, goal in enumerate(result.goals):
-        file = {} if goal.file is None else {"file": str(goal.file)}
-        goals.append(
-            {
-                "kind": goal.kind,
-                "label": goal.label,
-                "state": goal.state,
-                "node": str(goal.node),
-                "digest": None if goal.digest is None else str(goal.digest),
-                "type": str(goal.type),
-                **file,
-                **extras.get(at, {}),
-            }
-        )
     return {
         "schema": SCHEMA,
         "execution": result.execution,
         "state": str(result.state),
         "seconds": round(result.seconds, 3),
         "nodes": result.nodes.to_json(),
-        "goals": goals,
+        "goals": [goal.to_json() | dict(extras.get(at, {})) for at, goal in enumerate(result.goals)],
         "errors": list(result.errors) if isinstance(result, ExecutionResult) else [],
     }

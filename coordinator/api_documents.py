@@ -49,16 +49,7 @@ def preview_document(here: Context, plan: Plan, *, reads: bool) -> dict[str, Any
 
 
 def _goal(here: Context, goal: GoalResult) -> dict[str, Any]:
-    document: dict[str, Any] = {
-        "kind": goal.kind,
-        "label": goal.label,
-        "state": goal.state,
-        "node": str(goal.node),
-        "digest": None if goal.digest is None else str(goal.digest),
-        "type": str(goal.type),
-    }
-    if goal.file is not None:
-        document["file"] = str(goal.file)
+    document = goal.to_json()
     if goal.kind == "print" and goal.digest is not None:
         try:
             found = scalar(here, goal.digest)

@@ -99,6 +99,19 @@ class GoalResult:
     digest: Digest | None = None
     file: Digest | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """Return a goal as INTERFACES writes it, without what depends on where it is shown (value, path)."""
+        file = {} if self.file is None else {"file": str(self.file)}
+        return {
+            "kind": self.kind,
+            "label": self.label,
+            "state": self.state,
+            "node": str(self.node),
+            "digest": None if self.digest is None else str(self.digest),
+            "type": str(self.type),
+            **file,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class NodeCounts:

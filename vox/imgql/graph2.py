@@ -15,7 +15,7 @@ from vox.imgql.graph import Graph, Place
 from vox.operators.catalogue import CATALOGUE
 from vox.operators.registry import Operator
 from vox.operators.values import Geometry
-from vox.plan import Apply, Constant, Parameters, Type
+from vox.plan import Constant, Parameters, Type
 
 IMAGES = (Type.MASK, Type.IMAGE, Type.MODEL)
 SCALARS = (Type.NUMBER, Type.BOOLEAN, Type.STRING)
@@ -218,11 +218,6 @@ class Graph2(Graph):
             if operator.output is Type.ANY:
                 kinds = {bool: Type.BOOLEAN, str: Type.STRING}
                 self.types[node] = kinds.get(type(value), Type.NUMBER)
-
-    def inputs_of(self, node: int) -> tuple[object, ...]:
-        """Return the names of what a node is applied to."""
-        made = self.nodes[node]
-        return made.inputs if isinstance(made, Apply) else ()
 
 
 def _nowhere() -> Place:

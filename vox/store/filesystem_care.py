@@ -11,7 +11,7 @@ from typing import Self
 
 from vox.attest import Attestation
 from vox.digest import Digest
-from vox.errors import BlobCorrupt, BlobMissing, StoreError, StoreFull, StoreUnusable
+from vox.errors import StoreError, StoreFull, StoreUnusable
 from vox.store import entries, eviction
 from vox.store.chunks import Form
 from vox.store.contract import Buffer, StoreStats
@@ -22,6 +22,7 @@ from vox.store.keyring import keys_of
 from vox.store.options import StoreOptions
 from vox.store.recipes import recipe_of
 from vox.store.room import Room
+from vox.store.scrub import corrupt_among
 
 _COMPACT_BYTES_MIN = 1 << 20
 
@@ -95,21 +96,11 @@ class FilesystemCare:
 
     def check(self, sample: float = 1.0, seed: int = 0) -> list[Digest]:
         """Read everything; return the names of blobs that were corrupt and are now set aside."""
-        corrupt = []
-        for digest in self.digests():
-            share = int.from_bytes(Digest.of(digest.sha256, seed.to_bytes(8, "big")).sha256[:6], "big") / (
-                1 << 48
-            )
-            if share >= sample:
-                continue
-            self._files.forget_verified(digest)
-            try:
-                self.read(digest)
-            except BlobCorrupt:
-                corrupt.append(digest)
-            except BlobMissing:
-                pass  # deleted meanwhile
-        return corrupt
+        return corrupt_among(self.digests(), self._read_anew, sample, seed)
+
+    def _read_anew(self, digest: Digest) -> Buffer:
+        self._files.forget_verified(digest)
+        return self.read(digest)
 
     def collect(self, target_bytes: int | None = None, *, dry: bool = False) -> list[Digest]:
         """Remove blobs that no result names; then what is worth least, until `target_bytes` are taken."""

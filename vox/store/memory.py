@@ -10,6 +10,7 @@ from vox.digest import ActionId, Digest, NodeId
 from vox.errors import BlobCorrupt, BlobMissing, StoreUnusable
 from vox.store.chunks import EMPTY
 from vox.store.contract import CHUNK_BYTES, Blob, Buffer, Result, StoreStats
+from vox.store.scrub import corrupt_among
 
 
 class MemoryStore:
@@ -107,15 +108,7 @@ class MemoryStore:
         """Read everything; return the names of blobs that were corrupt and are now set aside."""
         with self._open():
             names = list(self._blobs)
-        corrupt = []
-        for digest in names:
-            try:
-                self.read(digest)
-            except BlobCorrupt:
-                corrupt.append(digest)
-            except BlobMissing:
-                pass  # deleted meanwhile
-        return corrupt
+        return corrupt_among(names, self.read)
 
     def remember(self, key: str, value: bytes | None) -> None:
         """Keep a small fact under a key (None forgets it)."""

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from vox.attest import Attestation
 from vox.digest import ActionId, Digest, NodeId
-from vox.errors import BlobCorrupt, BlobMissing, UsageError
+from vox.errors import UsageError
 from vox.store import audit as log
 from vox.store import eviction
 from vox.store import sqlite_keeping as keeping
@@ -19,6 +19,7 @@ from vox.store import sqlite_rows as rows
 from vox.store.contract import Buffer, StoreStats
 from vox.store.options import StoreOptions
 from vox.store.room import Room
+from vox.store.scrub import corrupt_among
 from vox.store.sqlite_base import SqliteBase
 
 T = TypeVar("T")
@@ -112,18 +113,11 @@ class Care(SqliteBase):
             report = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if report != "ok":
             raise self._file.damaged(report)
-        corrupt: list[Digest] = []
-        for digest in self.digests():
-            if sample < 1.0 and _drawn(digest, seed) >= sample:
-                continue
-            self._files.forget_verified(digest)
-            try:
-                self.read(digest)
-            except BlobCorrupt:
-                corrupt.append(digest)
-            except BlobMissing:
-                pass  # deleted meanwhile, or its file is gone: then it is missing from now on
-        return corrupt
+        return corrupt_among(self.digests(), self._read_anew, sample, seed)
+
+    def _read_anew(self, digest: Digest) -> Buffer:
+        self._files.forget_verified(digest)
+        return self.read(digest)
 
     # Keeping and letting go --------------------------------------------------------------------
 
@@ -362,7 +356,3 @@ class Care(SqliteBase):
         if not self._closed and self._process == os.getpid():
             self.flush_notes()
         super().close()
-
-
-def _drawn(digest: Digest, seed: int) -> float:
-    return int.from_bytes(Digest.of(digest.sha256, seed.to_bytes(8, "big")).sha256[:6], "big") / (1 << 48)
